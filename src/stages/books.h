@@ -1,0 +1,66 @@
+// Books: what each stage counts of one stream. Every counter has one meaning and only grows, but
+// for those named as gauges; /status, /metrics and `sluice audit` read them. Relaxed atomics: each
+// is exact, a set of them is exact when the pipeline is at rest.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace sluice {
+
+struct Books {
+  using Counter = std::atomic<std::uint64_t>;
+
+  // Receive
+  Counter connections_opened{0};
+  Counter connections_closed{0};
+  Counter connections_refused{0};  // by limit
+  Counter bytes_received{0};
+
+  // Frame
+  Counter bytes_framing{0};     // gauge: of pieces begun and not ended
+  Counter bytes_separators{0};  // between documents and outside any record
+  Counter bytes_refused{0};     // not kept: over-long events past their sample, no XML at all
+  Counter bytes_batched{0};     // in the runs of batches
+  Counter events_framed{0};
+  Counter malformed_framed{0};
+
+  // Spool
+  Counter batches_spooled{0};
+  Counter bytes_in_records{0};  // durable run bytes
+  Counter events_durable{0};
+  Counter malformed_durable{0};
+  Counter bytes_dropped_unacked{0};  // not durable when we had to end: RST, never acked
+  Counter pieces_dropped_unacked{0};
+  Counter group_commits{0};
+  Counter sync_nanoseconds{0};
+  Counter segments_switched{0};
+  Counter segments_abandoned{0};
+
+  // Rotate
+  Counter pieces_found_at_start{0};  // opening balance
+  Counter pieces_in_spool{0};        // gauge: durable and in a segment that still exists
+  Counter segments_in_spool{0};      // gauge: sealed or waiting for it, not the one being written
+  Counter bytes_on_disk{0};          // gauge: everything under SPOOL_DIR that the budget counts
+  Counter bytes_torn{0};
+  Counter bytes_damaged{0};
+  Counter pieces_lost_to_damage{0};  // sealed, but their record verifies no more
+
+  // Validate, Convert
+  Counter events_validated{0};
+  Counter events_rejected{0};
+  Counter bytes_converted{0};  // uncompressed
+
+  // Upload: of confirmed objects only
+  Counter objects_uploaded{0};
+  Counter objects_found_done{0};  // the store already held them
+  Counter bytes_uploaded{0};
+  Counter events_uploaded{0};
+  Counter pieces_quarantined{0};
+  Counter segments_done{0};
+  Counter pieces_set_aside{0};  // in segments moved to the spool's quarantine
+  Counter upload_attempts{0};
+  Counter upload_retries{0};
+};
+
+}  // namespace sluice
