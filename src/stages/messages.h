@@ -63,11 +63,37 @@ struct Connection {
   std::atomic<std::uint64_t> bytes_framing{0};
   // Written by Frame: Receive closes the connection (reset) when it sees it.
   std::atomic<bool> refuse{false};
+  // Chunks that Receive made and Frame has not finished with.
+  std::atomic<std::uint32_t> chunks_in_flight{0};
   // Written by Frame, for the log and the books.
   std::atomic<std::uint64_t> events{0};
   std::atomic<std::uint64_t> malformed{0};
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
+
+// Counts a chunk as in flight for as long as it lives, wherever it is dropped.
+class InFlight {
+ public:
+  InFlight() = default;
+  explicit InFlight(ConnectionPtr connection) : connection_(std::move(connection)) {
+    connection_->chunks_in_flight.fetch_add(1);
+  }
+  InFlight(InFlight&&) noexcept = default;
+  InFlight& operator=(InFlight&& other) noexcept {
+    std::swap(connection_, other.connection_);
+    return *this;
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() {
+    if (connection_ != nullptr) {
+      connection_->chunks_in_flight.fetch_sub(1);
+    }
+  }
+
+ private:
+  ConnectionPtr connection_;
+};
 
 // Receive -> Frame, lane = connection id % lanes. Bytes of one connection as one read gave them;
 // the last one of a connection has an end.
@@ -77,6 +103,7 @@ struct Chunk {
   Charge carry;  // bytes.size() of budget: what Frame may copy of an unfinished tail
   WallTime received_at{};
   ConnectionEnd end = ConnectionEnd::open;
+  InFlight in_flight;  // Frame leaves it alone
 };
 
 // Frame -> Spool. Whole pieces of one connection, in order; or only its end.

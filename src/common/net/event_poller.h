@@ -1,0 +1,40 @@
+// EventPoller: epoll for one thread, with a thread-safe wake().
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/base/units.h"
+#include "common/platform/unique_fd.h"
+
+namespace sluice {
+
+class EventPoller {
+ public:
+  struct Event {
+    std::uint64_t token = 0;
+    bool readable = false;
+    bool broken = false;  // error or hang-up
+  };
+
+  EventPoller();
+
+  // Level-triggered. `exclusive`: one of several pollers that watch the same descriptor wakes up.
+  void add(int fd, std::uint64_t token, bool exclusive = false);
+  // A descriptor of which nothing is wanted still reports that it is broken.
+  void want_reads(int fd, std::uint64_t token, bool wanted);
+  void remove(int fd);
+
+  // Blocks until an event, wake() or `until`; the span is valid until the next call.
+  std::span<const Event> wait(MonotonicTime until);
+  // Thread-safe and sticky: a wake() before wait() ends that wait.
+  void wake();
+
+ private:
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::vector<Event> events_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,120 @@
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <thread>
+
+#include "common/net/connection_limits.h"
+#include "common/net/event_poller.h"
+#include "common/net/peer_address.h"
+#include "common/net/rate_limiter.h"
+#include "common/net/tcp_socket.h"
+#include "loopback_client.h"
+
+using namespace sluice;
+using namespace std::chrono_literals;
+
+namespace {
+
+PeerAddress peer_of(std::uint8_t last_byte) {
+  PeerAddress peer;
+  peer.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, last_byte};
+  peer.port = 5000;
+  return peer;
+}
+
+TcpSocket accept_one(TcpListener& listener) {
+  EventPoller poller;
+  poller.add(listener.fd(), 1);
+  (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+  auto outcome = listener.accept({});
+  REQUIRE(std::holds_alternative<TcpListener::Accepted>(outcome));
+  return std::move(std::get<TcpListener::Accepted>(outcome).socket);
+}
+
+}  // namespace
+
+TEST_CASE("addresses_print_as_people_write_them") {
+  CHECK(to_string(peer_of(7)) == "192.0.2.7:5000");
+  PeerAddress v6;
+  v6.ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  v6.port = 80;
+  CHECK(to_string(v6) == "[2001:db8::1]:80");
+}
+
+TEST_CASE("port_zero_takes_a_free_one_and_a_taken_one_is_named") {
+  auto first = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(first);
+  CHECK(first->port() != 0);
+  auto second = TcpListener::listen("127.0.0.1", first->port());
+  REQUIRE_FALSE(second);
+  CHECK(second.error().message.find(std::to_string(first->port())) != std::string::npos);
+  CHECK(second.error().message.find("another process") != std::string::npos);
+}
+
+TEST_CASE("bytes_and_fin_are_read_and_answered_with_fin") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  LoopbackClient client(listener->port());
+  TcpSocket socket = accept_one(*listener);
+  client.send("abc");
+  client.finish();
+  std::array<std::byte, 16> into{};
+  EventPoller poller;
+  poller.add(socket.fd(), 1);
+  (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+  CHECK(socket.read(into).bytes == 3);
+  (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+  CHECK(socket.read(into).kind == ReadOutcome::Kind::finished);
+  poller.remove(socket.fd());
+  socket.close_with_fin();
+  CHECK(client.ending() == LoopbackClient::Ending::fin);
+}
+
+TEST_CASE("close_with_reset_is_a_reset") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  LoopbackClient client(listener->port());
+  TcpSocket socket = accept_one(*listener);
+  socket.close_with_reset();
+  CHECK(client.ending() == LoopbackClient::Ending::reset);
+}
+
+TEST_CASE("a_wake_before_the_wait_is_not_lost") {
+  EventPoller poller;
+  poller.wake();
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(poller.wait(before + 60s).empty());
+  CHECK(std::chrono::steady_clock::now() - before < 30s);
+}
+
+TEST_CASE("limits_count_in_all_and_per_address_and_remember_the_gap") {
+  ConnectionLimits limits({3, 2});
+  const MonotonicTime start{};
+  CHECK(limits.open(peer_of(1), start).admitted);
+  CHECK(limits.open(peer_of(1), start).admitted);
+  const auto refused = limits.open(peer_of(1), start);
+  CHECK_FALSE(refused.admitted);
+  CHECK(refused.refused_by == "MAX_CONNECTIONS_PER_IP");
+  CHECK(limits.open(peer_of(2), start).admitted);
+  CHECK(limits.open(peer_of(3), start).refused_by == "MAX_CONNECTIONS");
+  limits.close(peer_of(1), start + 1s);
+  const auto again = limits.open(peer_of(1), start + 4s);
+  REQUIRE(again.admitted);
+  REQUIRE(again.gap);
+  CHECK(*again.gap == 3s);
+}
+
+TEST_CASE("the_rate_window_is_fixed_and_quiet_addresses_are_forgotten") {
+  RateLimiter limiter({10, 1000ms});
+  const MonotonicTime start{1h};
+  CHECK_FALSE(limiter.count(peer_of(1), 9, start));
+  const auto until = limiter.count(peer_of(1), 1, start + 400ms);
+  REQUIRE(until);
+  CHECK(*until == start + 1s);
+  CHECK_FALSE(limiter.count(peer_of(2), 1, start + 400ms));
+  CHECK_FALSE(limiter.count(peer_of(1), 1, start + 1s));
+  CHECK_FALSE(limiter.count(peer_of(3), 1, start + 1h));
+  CHECK(limiter.addresses() == 1);
+}
