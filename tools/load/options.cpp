@@ -91,8 +91,7 @@ void add_options(CLI::App& app, Options& options, Given& given) {
 
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
   CLI::App app{
-      "Sends access-control events as XML over TCP; says what the server acknowledged.
-      "
+      "Sends access-control events as XML over TCP; says what the server acknowledged.\n"
       "Exit: 0 every connection was closed by the server's FIN, 1 not every one, 2 bad usage."};
   Given given;
   add_options(app, options, given);
