@@ -92,7 +92,7 @@ using ObjectMetadata = std::vector<std::pair<std::string, std::string>>;  // nam
 struct ObjectName {
   std::string key;
   std::string content_type;
-  ObjectMetadata metadata;  // in the order in which it is sent
+  ObjectMetadata metadata = {};  // in the order in which it is sent
 };
 
 struct PutRequest {
