@@ -1,0 +1,25 @@
+// Incremental SHA-256 (OpenSSL). Thread-compatible.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "common/spool/segment_format.h"
+
+namespace sluice {
+
+class Sha256 {
+ public:
+  Sha256();
+  void update(std::span<const std::byte> bytes);
+  // Of all bytes so far; more may follow.
+  [[nodiscard]] Digest digest() const;
+
+ private:
+  std::shared_ptr<void> state_;  // EVP_MD_CTX
+};
+
+[[nodiscard]] Digest sha256_of(std::span<const std::byte> bytes);
+
+}  // namespace sluice
