@@ -1,0 +1,250 @@
+// Receive over real sockets on loopback; the test stands where Frame and Spool are.
+#include "stages/receive.h"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "loopback_client.h"
+#include "test_clock.h"
+
+using namespace sluice;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct QueueLane final : Outbox<Chunk> {
+  explicit QueueLane(std::size_t capacity) : queue(capacity) {}
+  bool push(Chunk chunk) override { return queue.push(std::move(chunk)); }
+  bool try_push(Chunk& chunk) override { return queue.try_push(chunk); }
+  BoundedQueue<Chunk> queue;
+};
+
+// A receiver on a thread of its own, and what stands around it.
+struct Running {
+  struct Setup {
+    std::size_t ingest_bytes = 4 * kMiB;
+    std::size_t reserve_bytes = 0;
+    std::size_t lane_capacity = 1024;
+    ConnectionLimits::Limits limits{100, 0};
+    ReceiverOptions receiver;
+  };
+  Running() : Running(Setup()) {}
+  explicit Running(const Setup& setup)
+      : ingest(setup.ingest_bytes, setup.reserve_bytes),
+        limits(setup.limits),
+        listener(std::move(*TcpListener::listen("127.0.0.1", 0))),
+        lane(setup.lane_capacity),
+        receiver(setup.receiver, shared, listener, replies) {
+    lane.queue.set_space_listener([this] { receiver.wake(); });
+    thread = std::jthread([this](const std::stop_token& stop) { CHECK(receiver.run(lane, stop).ok()); });
+  }
+  ~Running() {
+    lane.queue.cancel();
+    replies.cancel();
+  }
+
+  std::optional<Chunk> next() { return lane.queue.pop_until(std::chrono::steady_clock::now() + 20s); }
+  // Chunks until one has an end; the bytes of all.
+  std::string read_to_end(Chunk& last) {
+    std::string bytes;
+    while (auto chunk = next()) {
+      bytes += chunk->bytes.text();
+      if (chunk->end != ConnectionEnd::open) {
+        last = std::move(*chunk);
+        return bytes;
+      }
+    }
+    return bytes;
+  }
+  void answer(const Chunk& last, bool durable) {
+    CHECK(replies.push({last.connection, {}, last.end, durable}));
+  }
+  LoopbackClient client() { return LoopbackClient(listener.port()); }
+
+  OffsetClock clock;
+  Books books;
+  MemoryBudget ingest;
+  ConnectionLimits limits;
+  std::atomic<bool> pause_reading{false};
+  ReceiveShared shared{clock, books, ingest, limits, pause_reading, nullptr};
+  TcpListener listener;
+  QueueLane lane;
+  BoundedQueue<Reply> replies{200};
+  Receiver receiver;
+  std::jthread thread;
+};
+
+}  // namespace
+
+TEST_CASE("n1_connect_and_close_is_answered_at_once_and_sends_nothing_down") {
+  Running running;
+  auto probe = running.client();
+  probe.finish();
+  CHECK(probe.ending() == LoopbackClient::Ending::fin);
+  CHECK(running.lane.queue.size() == 0);
+}
+
+TEST_CASE("n5_fin_is_answered_only_after_spool_says_durable") {
+  Running running;
+  auto client = running.client();
+  REQUIRE(client.send("<a/><b/>"));
+  client.finish();
+  Chunk last;
+  CHECK(running.read_to_end(last) == "<a/><b/>");
+  CHECK(last.end == ConnectionEnd::finished);
+  running.answer(last, true);
+  CHECK(client.ending() == LoopbackClient::Ending::fin);
+}
+
+TEST_CASE("n5_what_could_not_be_made_durable_is_answered_with_reset") {
+  Running running;
+  auto client = running.client();
+  REQUIRE(client.send("<a/>"));
+  client.finish();
+  Chunk last;
+  CHECK(running.read_to_end(last) == "<a/>");
+  running.answer(last, false);
+  CHECK(client.ending() == LoopbackClient::Ending::reset);
+}
+
+TEST_CASE("a_full_lane_loses_nothing_and_keeps_the_order") {
+  Running::Setup setup;
+  setup.lane_capacity = 1;
+  setup.receiver.slab_bytes = 16 * kKiB;
+  setup.receiver.read_bytes_max = 1000;
+  Running running(setup);
+  std::string sent;
+  for (int i = 0; i < 50'000; ++i) {
+    sent += std::to_string(i) + " ";
+  }
+  auto client = running.client();
+  std::jthread sender([&] {
+    CHECK(client.send(sent));
+    client.finish();
+  });
+  Chunk last;
+  CHECK(running.read_to_end(last) == sent);
+  running.answer(last, true);
+  sender.join();
+  CHECK(client.ending() == LoopbackClient::Ending::fin);
+  CHECK(running.books.bytes_received.load() == sent.size());
+}
+
+TEST_CASE("without_memory_nothing_is_read_until_some_is_returned") {
+  Running::Setup setup;
+  setup.ingest_bytes = 64 * kKiB;
+  setup.reserve_bytes = 1;
+  setup.receiver.slab_bytes = 16 * kKiB;
+  setup.receiver.privileged_read_bytes = 64 * kKiB;  // more than the reserve: no way around
+  Running running(setup);
+  const std::string sent(1 << 20, 'x');
+  auto client = running.client();
+  std::jthread sender([&] {
+    CHECK(client.send(sent));
+    client.finish();
+  });
+  // Held chunks keep their memory: Receive must come to a stand below the budget.
+  std::vector<Chunk> held;
+  std::size_t bytes = 0;
+  while (running.ingest.bytes_used() < 40 * kKiB) {
+    auto chunk = running.next();
+    REQUIRE(chunk);
+    bytes += chunk->bytes.size();
+    held.push_back(std::move(*chunk));
+  }
+  CHECK(running.ingest.bytes_peak() <= 64 * kKiB);
+  held.clear();
+  Chunk last;
+  bytes += running.read_to_end(last).size();
+  CHECK(bytes == sent.size());
+  CHECK(running.ingest.bytes_peak() <= 64 * kKiB);
+  running.answer(last, true);
+}
+
+TEST_CASE("d13_reading_stops_while_the_disk_is_at_its_watermark") {
+  Running running;
+  running.pause_reading.store(true);
+  auto client = running.client();
+  REQUIRE(client.send("<a/>"));
+  client.finish();
+  auto other = running.client();
+  other.finish();
+  // The feed with bytes waits; a probe beside it may too, but nothing comes down.
+  CHECK_FALSE(running.lane.queue.pop_until(std::chrono::steady_clock::now() + 200ms).has_value());
+  running.pause_reading.store(false);
+  running.receiver.wake();
+  Chunk last;
+  CHECK(running.read_to_end(last) == "<a/>");
+  running.answer(last, true);
+  CHECK(other.ending() == LoopbackClient::Ending::fin);
+}
+
+TEST_CASE("n2_the_document_deadline_counts_reading_time_and_spares_idle_feeds") {
+  Running running;
+  auto idle = running.client();
+  auto slow = running.client();
+  REQUIRE(slow.send("<half"));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  chunk->connection->bytes_framing.store(5);  // what Frame would say
+  for (int minute = 0; minute < 3; ++minute) {
+    running.clock.advance(45s);
+    running.receiver.wake();
+    // A turn of the loop: a probe that is answered proves it.
+    auto probe = running.client();
+    probe.finish();
+    CHECK(probe.ending() == LoopbackClient::Ending::fin);
+  }
+  Chunk last;
+  (void)running.read_to_end(last);
+  CHECK(last.end == ConnectionEnd::timed_out);
+  CHECK(last.connection->id == chunk->connection->id);
+  running.answer(last, true);
+  CHECK(slow.ending() == LoopbackClient::Ending::reset);
+  idle.finish();
+  CHECK(idle.ending() == LoopbackClient::Ending::fin);
+}
+
+TEST_CASE("n9_a_connection_over_the_limit_is_reset_and_counted") {
+  Running::Setup setup;
+  setup.limits = {1, 0};
+  Running running(setup);
+  auto first = running.client();
+  REQUIRE(first.send("<a/>"));
+  REQUIRE(running.next());
+  auto second = running.client();
+  CHECK(second.ending() == LoopbackClient::Ending::reset);
+  CHECK(running.books.connections_refused.load() == 1);
+}
+
+TEST_CASE("n10_a_feed_that_frame_refuses_is_closed_with_reset") {
+  Running running;
+  auto client = running.client();
+  REQUIRE(client.send("GET / HTTP/1.1\r\n"));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  chunk->connection->refuse.store(true);
+  REQUIRE(client.send("\r\n"));
+  Chunk last;
+  (void)running.read_to_end(last);
+  CHECK(last.end == ConnectionEnd::refused);
+  running.answer(last, true);
+  CHECK(client.ending() == LoopbackClient::Ending::reset);
+}
+
+TEST_CASE("a_stop_sends_every_end_down_and_waits_for_the_answers") {
+  Running running;
+  auto client = running.client();
+  REQUIRE(client.send("<a/>"));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  running.thread.request_stop();
+  Chunk last;
+  (void)running.read_to_end(last);
+  CHECK(last.end == ConnectionEnd::shutdown);
+  running.answer(last, true);
+  CHECK(client.ending() == LoopbackClient::Ending::reset);
+  running.thread.join();
+  CHECK(running.limits.connections() == 0);
+}
