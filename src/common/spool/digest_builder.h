@@ -9,9 +9,9 @@
 
 namespace sluice {
 
-class Sha256 {
+class DigestBuilder {
  public:
-  Sha256();
+  DigestBuilder();
   void update(std::span<const std::byte> bytes);
   // Of all bytes so far; more may follow.
   [[nodiscard]] Digest digest() const;
@@ -20,6 +20,6 @@ class Sha256 {
   std::shared_ptr<void> state_;  // EVP_MD_CTX
 };
 
-[[nodiscard]] Digest sha256_of(std::span<const std::byte> bytes);
+[[nodiscard]] Digest digest_of(std::span<const std::byte> bytes);
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-#include "common/spool/sha256.h"
+#include "common/spool/digest_builder.h"
 
 #include <openssl/evp.h>
 
@@ -17,15 +17,15 @@ EVP_MD_CTX* context(const std::shared_ptr<void>& state) {
 
 }  // namespace
 
-Sha256::Sha256() : state_(new_context()) {
+DigestBuilder::DigestBuilder() : state_(new_context()) {
   CHECK_THAT(EVP_DigestInit_ex(context(state_), EVP_sha256(), nullptr) == 1);
 }
 
-void Sha256::update(std::span<const std::byte> bytes) {
+void DigestBuilder::update(std::span<const std::byte> bytes) {
   CHECK_THAT(EVP_DigestUpdate(context(state_), bytes.data(), bytes.size()) == 1);
 }
 
-Digest Sha256::digest() const {
+Digest DigestBuilder::digest() const {
   const auto copy = new_context();
   Digest digest{};
   unsigned int bytes = 0;
@@ -35,8 +35,8 @@ Digest Sha256::digest() const {
   return digest;
 }
 
-Digest sha256_of(std::span<const std::byte> bytes) {
-  Sha256 sha;
+Digest digest_of(std::span<const std::byte> bytes) {
+  DigestBuilder sha;
   sha.update(bytes);
   return sha.digest();
 }
