@@ -1,0 +1,138 @@
+// Config: every setting, typed. Made once at start by load_config from defaults, a JSON file and
+// the environment (which wins); immutable afterwards. docs/configuration.md is generated from the
+// table in settings.cpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/units.h"
+#include "common/log/log.h"
+#include "common/spool/segment_settings.h"
+
+namespace sluice {
+
+// One setting as it is in effect, for `sluice config`. A secret's value is "(set)" or empty.
+struct SettingValue {
+  std::string name;
+  std::string value;
+  std::string source;  // "default", "environment", "environment AWS_DEFAULT_REGION", "file <path>"
+  bool explicitly_set = false;
+};
+
+// The initialisers are the defaults, and the only place where they stand.
+struct Config {
+  using Milliseconds = std::chrono::milliseconds;
+
+  // Listening
+  std::string protocols = "xml";
+  std::string bind_host = "0.0.0.0";
+  std::uint16_t port = 8080;  // 0: any free one
+  std::uint64_t connections_max = 4096;
+  std::uint64_t connections_per_ip_max = 0;  // 0: no limit
+  Milliseconds document_timeout{std::chrono::seconds(60)};
+  Milliseconds feed_silent_after{0};  // 0: never
+  bool rate_limit_enabled = false;
+  Milliseconds rate_limit_window{std::chrono::seconds(60)};
+  std::uint64_t rate_limit_events_max = 10000;
+
+  // Events and objects
+  std::uint64_t event_bytes_max = kMiB;
+  Milliseconds rotation_interval{std::chrono::seconds(60)};
+  std::uint64_t segment_bytes_max = 5 * kMiB;
+  OutputFormat output_format = OutputFormat::xml;
+  bool pretty_print_json = false;
+  bool use_date_folders = false;
+  std::string prefix = "xml-events/";
+  std::string quarantine_prefix = "quarantine/";
+  std::string instance_id;  // empty: made once and kept in the spool
+  Compression compression = Compression::none;
+  std::uint64_t compression_level = 0;  // 0: the method's own default
+
+  // Store
+  std::string bucket_name;  // empty: output_dir
+  std::string output_dir = "./data/objects";
+  std::string aws_region = "us-east-1";
+  std::string aws_endpoint_url;
+  bool s3_force_path_style = false;  // load_config: true with an endpoint, unless set
+  std::string aws_access_key_id;
+  std::string aws_secret_access_key;
+  std::string aws_session_token;
+  std::uint64_t retries_max = 5;
+  Milliseconds retry_base_delay{std::chrono::seconds(1)};
+  std::uint64_t upload_concurrency = 8;
+  Milliseconds config_probe_interval{std::chrono::seconds(60)};
+
+  // Spool
+  std::string spool_dir = "./data/spool";
+  std::uint64_t spool_bytes_max = 10 * kGiB;
+  Milliseconds spool_sync_interval{50};
+  std::uint64_t spool_sync_bytes = 4 * kMiB;
+  Milliseconds disk_failure_timeout{std::chrono::seconds(60)};
+  Milliseconds ledger_keep{std::chrono::days(90)};
+
+  // Memory and threads
+  std::uint64_t memory_bytes_max = 256 * kMiB;
+  std::uint64_t block_bytes = 4 * kMiB;
+  std::uint64_t queue_capacity = 256;  // items of every queue
+  std::uint64_t receive_threads = 0;   // 0: thread_counts decides
+  std::uint64_t frame_threads = 0;
+  std::uint64_t validate_threads = 0;
+  std::uint64_t convert_threads = 0;
+
+  // Operation
+  std::string admin_host = "127.0.0.1";
+  std::uint16_t admin_port = 8081;  // 0: any free one
+  Milliseconds drain_timeout{std::chrono::seconds(30)};
+  log::Format log_format = log::Format::text;
+  log::Level log_level = log::Level::info;
+
+  // How it came about.
+  std::vector<SettingValue> settings;  // all, in the table's order
+  std::vector<std::string> warnings;   // sentences, for the log
+
+  [[nodiscard]] bool uses_s3() const { return !bucket_name.empty(); }
+  // What a spool is bound to: "s3://bucket", "s3://bucket@<endpoint>" or "file:///directory"
+  // (absolute: depends on the working directory).
+  [[nodiscard]] std::string destination() const;
+  // The two halves' shares of memory_bytes_max.
+  [[nodiscard]] std::uint64_t ingest_memory_bytes() const { return memory_bytes_max / 2; }
+  [[nodiscard]] std::uint64_t egress_memory_bytes() const {
+    return memory_bytes_max - ingest_memory_bytes();
+  }
+};
+
+struct ThreadCounts {
+  unsigned receive = 1;
+  unsigned frame = 1;
+  unsigned validate = 1;
+  unsigned convert = 1;
+};
+// The settings where they are not 0, else by the number of cores.
+ThreadCounts thread_counts(const Config& config, unsigned cores);
+
+struct ConfigFile {
+  std::string path;
+  std::string content;  // a JSON object {"PORT": 8080, ...}
+};
+
+struct ConfigSources {
+  std::map<std::string, std::string> environment;
+  std::optional<ConfigFile> file;
+};
+
+// The environment of this process and, where `path` is not empty, that file. Errors: a file that
+// cannot be read.
+Result<ConfigSources> read_config_sources(const std::string& path);
+
+// Pure. The error's message has a line for each thing that is wrong: setting, source, value (never
+// a secret's) and what is allowed.
+Result<Config> load_config(const ConfigSources& sources);
+
+}  // namespace sluice

@@ -1,0 +1,121 @@
+#include "common/config/config_rules.h"
+
+#include <algorithm>
+
+#include "common/config/settings.h"
+#include "common/config/value_text.h"
+
+namespace sluice {
+
+namespace {
+
+void check_store(const Config& config, std::vector<std::string>& complaints) {
+  if (!config.uses_s3()) {
+    if (explicitly_set(config, "OUTPUT_DIR")) {
+      return;
+    }
+    for (const SettingValue& setting : config.settings) {
+      if (setting.explicitly_set && (setting.name == "AWS_ENDPOINT_URL" ||
+                                     setting.name == "PREFIX" || setting.name.starts_with("S3_"))) {
+        complaints.push_back(setting.name +
+                             " is set, but neither BUCKET_NAME nor OUTPUT_DIR: set BUCKET_NAME to "
+                             "store objects in S3, or OUTPUT_DIR to store them in a directory");
+        return;
+      }
+    }
+    return;
+  }
+  const bool has_id = !config.aws_access_key_id.empty();
+  const bool has_secret = !config.aws_secret_access_key.empty();
+  if (!has_id || !has_secret) {
+    complaints.push_back(std::string("BUCKET_NAME is set, but ") +
+                         (has_id       ? "AWS_SECRET_ACCESS_KEY is"
+                          : has_secret ? "AWS_ACCESS_KEY_ID is"
+                                       : "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are") +
+                         " not: this version takes credentials from the environment only");
+  }
+}
+
+void check_sizes(const Config& config, std::vector<std::string>& complaints) {
+  const std::uint64_t ingest_least = 4 * config.event_bytes_max;
+  if (config.ingest_memory_bytes() < ingest_least) {
+    complaints.push_back(
+        "MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
+        " is too small for MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
+        ": set MEMORY_MAX_BYTES to at least " + bytes_text(2 * ingest_least) +
+        " or MAX_MESSAGE_SIZE to at most " + bytes_text(config.memory_bytes_max / 8));
+  }
+  const std::uint64_t segment_most = config.spool_bytes_max / 8;
+  if (config.segment_bytes_max > segment_most) {
+    complaints.push_back(
+        "MAX_FILE_SIZE=" + bytes_text(config.segment_bytes_max) +
+        " is more than an eighth of SPOOL_MAX_BYTES=" + bytes_text(config.spool_bytes_max) +
+        ": set SPOOL_MAX_BYTES to at least " + bytes_text(8 * config.segment_bytes_max) +
+        " or MAX_FILE_SIZE to at most " + bytes_text(segment_most));
+  }
+  if (config.event_bytes_max > segment_most) {
+    complaints.push_back(
+        "MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
+        " is more than an eighth of SPOOL_MAX_BYTES=" + bytes_text(config.spool_bytes_max) +
+        ": set SPOOL_MAX_BYTES to at least " + bytes_text(8 * config.event_bytes_max));
+  }
+  if (config.compression == Compression::gzip && config.compression_level > 3) {
+    complaints.push_back("COMPRESSION_LEVEL=" + std::to_string(config.compression_level) +
+                         " must be 0 to 3 with COMPRESSION=gzip");
+  }
+}
+
+}  // namespace
+
+bool explicitly_set(const Config& config, std::string_view name) {
+  return std::any_of(config.settings.begin(), config.settings.end(), [&](const SettingValue& one) {
+    return one.name == name && one.explicitly_set;
+  });
+}
+
+void apply_dependent_defaults(Config& config) {
+  while (config.aws_endpoint_url.ends_with('/')) {
+    config.aws_endpoint_url.pop_back();
+  }
+  if (!explicitly_set(config, "S3_FORCE_PATH_STYLE")) {
+    config.s3_force_path_style = !config.aws_endpoint_url.empty();
+  }
+}
+
+std::vector<std::string> config_complaints(const Config& config) {
+  std::vector<std::string> complaints;
+  check_store(config, complaints);
+  check_sizes(config, complaints);
+  return complaints;
+}
+
+std::vector<std::string> config_warnings(const Config& config) {
+  std::vector<std::string> warnings;
+  if (config.uses_s3() && explicitly_set(config, "OUTPUT_DIR")) {
+    warnings.emplace_back("OUTPUT_DIR has no effect: BUCKET_NAME is set and wins");
+  }
+  if (config.quarantine_prefix.starts_with(config.prefix)) {
+    warnings.push_back("QUARANTINE_PREFIX=" + config.quarantine_prefix + " lies under PREFIX=" +
+                       config.prefix + ": whatever loads from PREFIX will see rejected bytes too");
+  }
+  for (const auto& [name, prefix] : {std::pair("PREFIX", config.prefix),
+                                     std::pair("QUARANTINE_PREFIX", config.quarantine_prefix)}) {
+    if (!prefix.empty() && !prefix.ends_with('/')) {
+      warnings.push_back(std::string(name) + "=" + prefix +
+                         " does not end in '/': it becomes the beginning of file names, not a "
+                         "folder");
+    }
+  }
+  if (config.pretty_print_json && config.output_format != OutputFormat::json) {
+    warnings.emplace_back("PRETTY_PRINT_JSON has no effect: OUTPUT_FORMAT is not json");
+  }
+  if (config.compression_level != 0 && config.compression == Compression::none) {
+    warnings.emplace_back("COMPRESSION_LEVEL has no effect: COMPRESSION is none");
+  }
+  if (config.connections_per_ip_max > config.connections_max) {
+    warnings.emplace_back("MAX_CONNECTIONS_PER_IP has no effect: it is above MAX_CONNECTIONS");
+  }
+  return warnings;
+}
+
+}  // namespace sluice

@@ -1,0 +1,107 @@
+#include "common/config/setting_rules.h"
+
+#include <algorithm>
+
+#include "common/config/value_text.h"
+
+namespace sluice {
+
+namespace {
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool holds_only(std::string_view text, std::string_view besides_alphanumeric) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_alphanumeric(c) || besides_alphanumeric.find(c) != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+std::string protocols_complaint(std::string_view text) {
+  return text == "xml" ? "" : "must be xml: this version serves xml only";
+}
+
+std::string host_complaint(std::string_view text) {
+  return holds_only(text, ".:-_%[]") ? "" : "must be an address or a host name, without a port";
+}
+
+std::string prefix_complaint(std::string_view text) {
+  constexpr std::size_t kPrefixBytesMax = 512;  // a key has 1024, the rest needs about 120
+  if (text.size() > kPrefixBytesMax) {
+    return "must have at most 512 bytes";
+  }
+  if (std::any_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\';
+      })) {
+    return "must not hold control characters or backslashes";
+  }
+  if (text.front() == '/') {
+    return "must not begin with '/': keys have no root";
+  }
+  while (!text.empty()) {
+    const std::size_t slash = text.find('/');
+    const std::string_view folder = text.substr(0, slash);
+    if (folder == "." || folder == ".." || (folder.empty() && slash != std::string_view::npos)) {
+      return "must not hold an empty, \".\" or \"..\" folder";
+    }
+    if (slash == std::string_view::npos) {
+      break;
+    }
+    text.remove_prefix(slash + 1);
+  }
+  return "";
+}
+
+std::string instance_complaint(std::string_view text) {
+  constexpr std::size_t kInstanceBytesMax = 64;
+  return text.size() <= kInstanceBytesMax && holds_only(text, ".-_")
+             ? ""
+             : "must be at most 64 letters, digits, '.', '-' and '_'";
+}
+
+std::string bucket_complaint(std::string_view text) {
+  if (text.size() < 3 || text.size() > 63 || !holds_only(text, ".-_")) {
+    return "must be the name of a bucket alone (3 to 63 letters, digits, '.', '-'), without s3:// "
+           "and without a folder (that is PREFIX)";
+  }
+  return "";
+}
+
+std::string region_complaint(std::string_view text) {
+  return holds_only(text, "-") ? "" : "must be the name of a region, such as eu-central-1";
+}
+
+std::string endpoint_complaint(std::string_view text) {
+  constexpr std::string_view kForm = "must be http://host[:port] or https://host[:port]";
+  std::string_view host = text;
+  if (host.starts_with("https://")) {
+    host.remove_prefix(8);
+  } else if (host.starts_with("http://")) {
+    host.remove_prefix(7);
+  } else {
+    return std::string(kForm);
+  }
+  if (host.find('@') != std::string_view::npos) {
+    return "must not hold a user name or password: credentials go into AWS_ACCESS_KEY_ID and "
+           "AWS_SECRET_ACCESS_KEY";
+  }
+  if (host.ends_with('/')) {
+    host.remove_suffix(1);
+  }
+  // "[::1]:9000" has colons in brackets; the port is what follows the last one outside of them.
+  const std::size_t bracket = host.rfind(']');
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    const auto port = parse_count(host.substr(colon + 1));
+    if (!port || *port == 0 || *port > 65535) {
+      return std::string(kForm) + "; the port must be 1 to 65535";
+    }
+    host = host.substr(0, colon);
+  }
+  return !host.empty() && holds_only(host, ".-_:[]") ? "" : std::string(kForm);
+}
+
+}  // namespace sluice

@@ -1,0 +1,365 @@
+#include "common/config/settings.h"
+
+#include <array>
+#include <limits>
+
+#include "common/config/setting_rules.h"
+#include "common/config/value_text.h"
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kMillisecond{1};
+constexpr milliseconds kSecond{1000};
+constexpr milliseconds kDay{std::chrono::days(1)};
+constexpr milliseconds kWeek{std::chrono::days(7)};
+
+constexpr std::array<std::pair<std::string_view, OutputFormat>, 3> kFormats{
+    {{"xml", OutputFormat::xml}, {"json", OutputFormat::json}, {"jsonl", OutputFormat::jsonl}}};
+constexpr std::array<std::pair<std::string_view, Compression>, 3> kCompressions{
+    {{"none", Compression::none}, {"gzip", Compression::gzip}, {"zstd", Compression::zstd}}};
+constexpr std::array<std::pair<std::string_view, log::Format>, 2> kLogFormats{
+    {{"text", log::Format::text}, {"json", log::Format::json}}};
+constexpr std::array<std::pair<std::string_view, log::Level>, 4> kLogLevels{
+    {{"debug", log::Level::debug},
+     {"info", log::Level::info},
+     {"warning", log::Level::warning},
+     {"error", log::Level::error}}};
+
+constexpr std::string_view kListening = "Listening";
+constexpr std::string_view kObjects = "Events and objects";
+constexpr std::string_view kStore = "Store";
+constexpr std::string_view kSpool = "Spool";
+constexpr std::string_view kMemory = "Memory and threads";
+constexpr std::string_view kOperation = "Operation";
+
+CountField threads(std::uint64_t Config::*member) { return {member, 0, 64}; }
+
+DurationField seconds(milliseconds Config::*member, milliseconds least) {
+  return {member, kSecond, least, kWeek};
+}
+
+const auto& table() {
+  static const std::array settings{
+      Setting{"PROTOCOLS", kListening, TextField{&Config::protocols, protocols_complaint},
+              "What is served. This version serves xml only."},
+      Setting{"BIND_HOST", kListening, TextField{&Config::bind_host, host_complaint},
+              "Address that the XML listener binds."},
+      Setting{"PORT", kListening, PortField{&Config::port},
+              "Port of the XML listener. 0 takes a free one and prints it."},
+      Setting{"MAX_CONNECTIONS", kListening, CountField{&Config::connections_max, 1, 1'000'000},
+              "Connections at a time; more are closed at once."},
+      Setting{"MAX_CONNECTIONS_PER_IP", kListening,
+              CountField{&Config::connections_per_ip_max, 0, 1'000'000},
+              "Connections at a time from one address; 0 is no limit."},
+      Setting{"DOCUMENT_TIMEOUT", kListening, seconds(&Config::document_timeout, milliseconds(1)),
+              "How long a document may take from its first byte to its last, counting only time in "
+              "which Sluice was reading. Silence between documents never closes a connection."},
+      Setting{"FEED_SILENT_AFTER", kListening, seconds(&Config::feed_silent_after, milliseconds(0)),
+              "Raises an alarm when no byte came for so long; 0 is off. Nothing is closed."},
+      Setting{"RATE_LIMIT_ENABLED", kListening, FlagField{&Config::rate_limit_enabled},
+              "Slows reading from an address that sends more than the limit. Nothing is dropped."},
+      Setting{"RATE_LIMIT_WINDOW", kListening, seconds(&Config::rate_limit_window, milliseconds(1)),
+              "Window of the rate limit."},
+      Setting{"RATE_LIMIT_MAX_EVENTS", kListening,
+              CountField{&Config::rate_limit_events_max, 1, 1'000'000'000},
+              "Events that an address may send in a window."},
+
+      Setting{"MAX_MESSAGE_SIZE", kObjects, BytesField{&Config::event_bytes_max, 256, 256 * kMiB},
+              "Largest event. A longer one goes to quarantine as a sample of its first MiB."},
+      Setting{"ROTATION_INTERVAL", kObjects, seconds(&Config::rotation_interval, milliseconds(1)),
+              "An object holds the events of at most so long. With MAX_FILE_SIZE, whichever comes "
+              "first."},
+      Setting{"MAX_FILE_SIZE", kObjects, BytesField{&Config::segment_bytes_max, 1, 64 * kGiB},
+              "A segment is closed after the group of events that reaches this size. At most an "
+              "eighth of SPOOL_MAX_BYTES."},
+      Setting{"OUTPUT_FORMAT", kObjects,
+              ChoiceField<OutputFormat>{&Config::output_format, kFormats},
+              "xml: the events as received inside <EVENTS>; json: an array of objects; jsonl: an "
+              "object a line."},
+      Setting{"PRETTY_PRINT_JSON", kObjects, FlagField{&Config::pretty_print_json},
+              "Indents the objects of OUTPUT_FORMAT=json."},
+      Setting{"USE_DATE_FOLDERS", kObjects, FlagField{&Config::use_date_folders},
+              "Puts YYYY/MM/DD/ between the prefix and the name."},
+      Setting{"PREFIX", kObjects, TextField{&Config::prefix, prefix_complaint, true},
+              "What the keys of objects begin with. May be empty."},
+      Setting{"QUARANTINE_PREFIX", kObjects,
+              TextField{&Config::quarantine_prefix, prefix_complaint},
+              "What the keys of rejected bytes and their reasons begin with. Keep it outside of "
+              "what Snowflake watches."},
+      Setting{"INSTANCE_ID",
+              kObjects,
+              TextField{&Config::instance_id, instance_complaint},
+              "Part of every key, so that instances with one bucket never meet.",
+              {},
+              "made at the first start and kept in the spool"},
+      Setting{"COMPRESSION", kObjects,
+              ChoiceField<Compression>{&Config::compression, kCompressions},
+              "Compression of objects; adds .gz or .zst to the key."},
+      Setting{"COMPRESSION_LEVEL", kObjects, CountField{&Config::compression_level, 0, 19},
+              "Level of the compression: gzip 1 to 3, zstd 1 to 19; 0 is the method's default."},
+
+      Setting{"BUCKET_NAME",
+              kStore,
+              TextField{&Config::bucket_name, bucket_complaint},
+              "S3 bucket that takes the objects. Without it they go to OUTPUT_DIR.",
+              {},
+              "none"},
+      Setting{"OUTPUT_DIR", kStore, TextField{&Config::output_dir},
+              "Directory that takes the objects when BUCKET_NAME is not set."},
+      Setting{"AWS_REGION", kStore, TextField{&Config::aws_region, region_complaint},
+              "Region of the bucket.", "AWS_DEFAULT_REGION"},
+      Setting{"AWS_ENDPOINT_URL",
+              kStore,
+              TextField{&Config::aws_endpoint_url, endpoint_complaint},
+              "Endpoint of another S3 store, such as http://minio:9000.",
+              {},
+              "that of AWS for the region"},
+      Setting{"S3_FORCE_PATH_STYLE",
+              kStore,
+              FlagField{&Config::s3_force_path_style},
+              "Addresses the bucket in the path instead of in the host name.",
+              {},
+              "true with AWS_ENDPOINT_URL, else false"},
+      Setting{"AWS_ACCESS_KEY_ID", kStore, SecretField{&Config::aws_access_key_id},
+              "Key id. From the environment only."},
+      Setting{"AWS_SECRET_ACCESS_KEY", kStore, SecretField{&Config::aws_secret_access_key},
+              "Secret key. From the environment only."},
+      Setting{"AWS_SESSION_TOKEN", kStore, SecretField{&Config::aws_session_token},
+              "Session token of temporary credentials. From the environment only."},
+      Setting{"MAX_RETRIES", kStore, CountField{&Config::retries_max, 1, 1000},
+              "Tries of an object that the store itself refuses (its key is too long, say) before "
+              "it is set aside. Whatever else fails is retried for ever."},
+      Setting{"RETRY_BASE_DELAY", kStore, seconds(&Config::retry_base_delay, milliseconds(1)),
+              "Mean of the first wait before a retry; doubles up to 60 seconds, with full jitter."},
+      Setting{"UPLOAD_CONCURRENCY", kStore, CountField{&Config::upload_concurrency, 1, 256},
+              "Requests to the store at a time."},
+      Setting{"CONFIG_PROBE_INTERVAL", kStore,
+              seconds(&Config::config_probe_interval, milliseconds(1)),
+              "How often a store that refuses our settings (credentials, bucket, region) is tried "
+              "again."},
+
+      Setting{"SPOOL_DIR", kSpool, TextField{&Config::spool_dir},
+              "Directory of the spool, on a local disk. One instance a directory."},
+      Setting{"SPOOL_MAX_BYTES", kSpool, BytesField{&Config::spool_bytes_max, kMiB, 1ULL << 50U},
+              "Room for the spool. At 95 % reading stops until it is down to 80 %; nothing is "
+              "dropped."},
+      Setting{"SPOOL_SYNC_INTERVAL_MS", kSpool,
+              DurationField{&Config::spool_sync_interval, kMillisecond, milliseconds(1),
+                            std::chrono::minutes(1)},
+              "Longest time between receipt and fdatasync while nobody waits for it."},
+      Setting{"SPOOL_SYNC_BYTES", kSpool, BytesField{&Config::spool_sync_bytes, 1, kGiB},
+              "Bytes after which fdatasync does not wait for the interval."},
+      Setting{"DISK_FAILURE_TIMEOUT", kSpool,
+              seconds(&Config::disk_failure_timeout, milliseconds(1)),
+              "How long a disk that fails every write is tried before Sluice exits with 4."},
+      Setting{"LEDGER_KEEP_DAYS", kSpool,
+              DurationField{&Config::ledger_keep, kDay, kDay, kDay * 3650},
+              "How long the ledger remembers uploaded objects."},
+
+      Setting{"MEMORY_MAX_BYTES", kMemory, BytesField{&Config::memory_bytes_max, kMiB, 1ULL << 40U},
+              "Bound of the memory for events, half for ingest, half for egress."},
+      Setting{"BLOCK_BYTES", kMemory, BytesField{&Config::block_bytes, 4 * kKiB, kGiB},
+              "Run of events that one thread validates or converts at a time."},
+      Setting{"QUEUE_CAPACITY", kMemory, CountField{&Config::queue_capacity, 1, 65536},
+              "Items that a queue between two stages holds."},
+      Setting{"RECEIVE_THREADS", kMemory, threads(&Config::receive_threads),
+              "Threads that read sockets; 0 follows the number of cores."},
+      Setting{"FRAME_THREADS", kMemory, threads(&Config::frame_threads),
+              "Threads that cut streams into events; 0 follows the number of cores."},
+      Setting{"VALIDATE_THREADS", kMemory, threads(&Config::validate_threads),
+              "Threads that parse events; 0 follows the number of cores."},
+      Setting{"CONVERT_THREADS", kMemory, threads(&Config::convert_threads),
+              "Threads that render and compress objects; 0 follows the number of cores."},
+
+      Setting{"ADMIN_HOST", kOperation, TextField{&Config::admin_host, host_complaint},
+              "Address of the admin server. It has no authentication: keep it on loopback."},
+      Setting{"ADMIN_PORT", kOperation, PortField{&Config::admin_port},
+              "Port of the admin server: /health, /ready, /metrics, /status and a live page. 0 "
+              "takes a free one and prints it."},
+      Setting{"DRAIN_TIMEOUT", kOperation, seconds(&Config::drain_timeout, milliseconds(0)),
+              "How long a stop waits for uploads. What remains is on disk for the next start."},
+      Setting{"SLUICE_LOG_FORMAT", kOperation,
+              ChoiceField<log::Format>{&Config::log_format, kLogFormats},
+              "Form of the log lines on stderr."},
+      Setting{"SLUICE_LOG_LEVEL", kOperation,
+              ChoiceField<log::Level>{&Config::log_level, kLogLevels},
+              "Least level that is logged."},
+  };
+  return settings;
+}
+
+// "a, b or c"
+template <class Enum>
+std::string choices_text(const ChoiceField<Enum>& field) {
+  std::string text;
+  for (std::size_t i = 0; i < field.choices.size(); ++i) {
+    if (i > 0) {
+      text += i + 1 == field.choices.size() ? " or " : ", ";
+    }
+    text += field.choices[i].first;
+  }
+  return text;
+}
+
+std::string unit_text(milliseconds unit) {
+  return unit == kMillisecond ? "milliseconds" : unit == kSecond ? "seconds" : "days";
+}
+
+struct TypeOf {
+  std::string operator()(const TextField& /*field*/) const { return "text"; }
+  std::string operator()(const SecretField& /*field*/) const { return "secret"; }
+  std::string operator()(const FlagField& /*field*/) const { return "true or false"; }
+  std::string operator()(const PortField& /*field*/) const { return "port"; }
+  std::string operator()(const CountField& field) const {
+    return std::to_string(field.least) + " to " + std::to_string(field.most);
+  }
+  std::string operator()(const BytesField& /*field*/) const { return "bytes"; }
+  std::string operator()(const DurationField& field) const { return unit_text(field.unit); }
+  template <class Enum>
+  std::string operator()(const ChoiceField<Enum>& field) const {
+    return choices_text(field);
+  }
+};
+
+struct ValueOf {
+  const Config& config;
+  std::string operator()(const TextField& field) const { return config.*field.member; }
+  std::string operator()(const SecretField& field) const {
+    return (config.*field.member).empty() ? "" : "(set)";
+  }
+  std::string operator()(const FlagField& field) const {
+    return config.*field.member ? "true" : "false";
+  }
+  std::string operator()(const PortField& field) const {
+    return std::to_string(config.*field.member);
+  }
+  std::string operator()(const CountField& field) const {
+    return std::to_string(config.*field.member);
+  }
+  std::string operator()(const BytesField& field) const { return bytes_text(config.*field.member); }
+  std::string operator()(const DurationField& field) const {
+    return duration_text(config.*field.member, field.unit);
+  }
+  template <class Enum>
+  std::string operator()(const ChoiceField<Enum>& field) const {
+    for (const auto& [name, value] : field.choices) {
+      if (value == config.*field.member) {
+        return std::string(name);
+      }
+    }
+    return "";
+  }
+};
+
+// Sets the member and returns nothing, or says what is allowed as "must …".
+struct Assign {
+  std::string_view text;
+  Config& config;
+
+  std::string operator()(const TextField& field) const {
+    if (text.find('\0') != std::string_view::npos) {
+      return "must not hold a NUL";
+    }
+    if (field.complaint != nullptr && !text.empty()) {
+      if (std::string complaint = field.complaint(text); !complaint.empty()) {
+        return complaint;
+      }
+    }
+    config.*field.member = text;
+    return "";
+  }
+  std::string operator()(const SecretField& field) const {
+    // Anything else could split or end the request header that it goes into.
+    for (const char c : text) {
+      if (c <= ' ' || c >= 0x7F) {
+        return "must be printable ASCII without spaces (is there a line break at its end?)";
+      }
+    }
+    config.*field.member = text;
+    return "";
+  }
+  std::string operator()(const FlagField& field) const {
+    const auto value = parse_flag(text);
+    if (!value) {
+      return "must be true, 1, yes or on, or false, 0, no or off";
+    }
+    config.*field.member = *value;
+    return "";
+  }
+  std::string operator()(const PortField& field) const {
+    const auto value = parse_count(text);
+    if (!value || *value > std::numeric_limits<std::uint16_t>::max()) {
+      return "must be a port: 1 to 65535, or 0 for any free one";
+    }
+    config.*field.member = static_cast<std::uint16_t>(*value);
+    return "";
+  }
+  std::string operator()(const CountField& field) const {
+    const auto value = parse_count(text);
+    if (!value || *value < field.least || *value > field.most) {
+      return "must be a whole number from " + std::to_string(field.least) + " to " +
+             std::to_string(field.most);
+    }
+    config.*field.member = *value;
+    return "";
+  }
+  std::string operator()(const BytesField& field) const {
+    const auto value = parse_bytes(text);
+    if (!value || *value < field.least || *value > field.most) {
+      return "must be bytes, such as 5242880, 512KiB, 5MiB or 1GiB, from " +
+             bytes_text(field.least) + " to " + bytes_text(field.most);
+    }
+    config.*field.member = *value;
+    return "";
+  }
+  std::string operator()(const DurationField& field) const {
+    const auto value = parse_duration(text, field.unit);
+    if (!value || *value < field.least || *value > field.most) {
+      return "must be a number of " + unit_text(field.unit) + " from " +
+             duration_text(field.least, field.unit) + " to " +
+             duration_text(field.most, field.unit);
+    }
+    config.*field.member = *value;
+    return "";
+  }
+  template <class Enum>
+  std::string operator()(const ChoiceField<Enum>& field) const {
+    for (const auto& [name, value] : field.choices) {
+      if (name == lower_case(text)) {
+        config.*field.member = value;
+        return "";
+      }
+    }
+    return "must be " + choices_text(field);
+  }
+};
+
+}  // namespace
+
+std::span<const Setting> all_settings() { return table(); }
+
+bool is_secret(const Setting& setting) {
+  return std::holds_alternative<SecretField>(setting.field);
+}
+
+std::string type_text(const Setting& setting) { return std::visit(TypeOf{}, setting.field); }
+
+std::string value_of(const Setting& setting, const Config& config) {
+  return std::visit(ValueOf{config}, setting.field);
+}
+
+Status assign(const Setting& setting, std::string_view text, Config& config) {
+  const std::string complaint = std::visit(Assign{text, config}, setting.field);
+  if (complaint.empty()) {
+    return {};
+  }
+  // A URL with an '@' may carry a password.
+  const bool quotable = !is_secret(setting) && text.find('@') == std::string_view::npos;
+  return fatal(quotable ? "is \"" + std::string(text) + "\", but " + complaint : complaint);
+}
+
+}  // namespace sluice

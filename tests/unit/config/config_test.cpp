@@ -1,0 +1,306 @@
+#include "common/config/config.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "common/config/config_report.h"
+#include "common/config/settings.h"
+
+using namespace sluice;
+using std::chrono::milliseconds;
+
+namespace {
+
+using Environment = std::map<std::string, std::string>;
+
+Result<Config> load(Environment environment) { return load_config({std::move(environment), {}}); }
+
+Result<Config> load_file(std::string content, Environment environment = {}) {
+  return load_config({std::move(environment), ConfigFile{"sluice.json", std::move(content)}});
+}
+
+std::string error_of(const Result<Config>& result) {
+  return result ? "(no error)" : result.error().message;
+}
+
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+const SettingValue& setting_of(const Config& config, std::string_view name) {
+  return *std::find_if(config.settings.begin(), config.settings.end(),
+                       [&](const SettingValue& one) { return one.name == name; });
+}
+
+Environment s3_with(Environment more) {
+  Environment all{{"BUCKET_NAME", "feeds"},
+                  {"AWS_ACCESS_KEY_ID", "id-canary"},
+                  {"AWS_SECRET_ACCESS_KEY", "secret-canary"}};
+  all.merge(more);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("without_any_source_the_defaults_hold") {
+  const auto config = load({});
+  REQUIRE(config);
+  CHECK(config->port == 8080);
+  CHECK(config->rotation_interval == std::chrono::seconds(60));
+  CHECK(config->segment_bytes_max == 5 * kMiB);
+  CHECK(config->output_format == OutputFormat::xml);
+  CHECK(config->prefix == "xml-events/");
+  CHECK_FALSE(config->uses_s3());
+  CHECK_FALSE(config->rate_limit_enabled);
+  CHECK(config->warnings.empty());
+  CHECK(setting_of(*config, "PORT").source == "default");
+}
+
+TEST_CASE("the_environment_wins_over_the_file_and_the_file_over_the_default") {
+  const auto config = load_file(R"({"PORT": 9000, "OUTPUT_FORMAT": "jsonl", "RETRY_BASE_DELAY": 0.5,
+                                    "USE_DATE_FOLDERS": true})",
+                                {{"PORT", "9001"}});
+  REQUIRE(config);
+  CHECK(config->port == 9001);
+  CHECK(config->output_format == OutputFormat::jsonl);
+  CHECK(config->retry_base_delay == milliseconds(500));
+  CHECK(config->use_date_folders);
+  CHECK(setting_of(*config, "PORT").source == "environment");
+  CHECK(setting_of(*config, "PORT").value == "9001");
+  CHECK(setting_of(*config, "OUTPUT_FORMAT").source == "file sluice.json");
+}
+
+TEST_CASE("a_bad_value_is_named_with_its_source_and_what_is_allowed") {
+  const std::string error = error_of(load({{"PORT", "http"}, {"OUTPUT_FORMAT", "csv"}}));
+  CHECK(holds(error, "PORT (environment) is \"http\", but must be a port"));
+  CHECK(holds(error, "OUTPUT_FORMAT (environment) is \"csv\", but must be xml, json or jsonl"));
+  CHECK(holds(error_of(load_file(R"({"MAX_FILE_SIZE": -5})")),
+              "MAX_FILE_SIZE (file sluice.json) is \"-5\", but must be bytes"));
+}
+
+TEST_CASE("every_setting_with_a_range_refuses_what_lies_outside") {
+  for (const auto& [name, value] : Environment{{"MAX_CONNECTIONS", "0"},
+                                               {"MAX_MESSAGE_SIZE", "255"},
+                                               {"ROTATION_INTERVAL", "0"},
+                                               {"MAX_RETRIES", "0"},
+                                               {"UPLOAD_CONCURRENCY", "257"},
+                                               {"QUEUE_CAPACITY", "0"},
+                                               {"RECEIVE_THREADS", "65"},
+                                               {"ADMIN_PORT", "65536"},
+                                               {"PROTOCOLS", "xml,logs"},
+                                               {"SLUICE_LOG_LEVEL", "loud"},
+                                               {"RATE_LIMIT_ENABLED", "maybe"},
+                                               {"PREFIX", "../up"},
+                                               {"QUARANTINE_PREFIX", "/root/"},
+                                               {"INSTANCE_ID", "a/b"},
+                                               {"BUCKET_NAME", "s3://feeds"},
+                                               {"AWS_ENDPOINT_URL", "minio:9000"},
+                                               {"AWS_REGION", "eu central"}}) {
+    CAPTURE(name);
+    CHECK(holds(error_of(load({{name, value}})), name + " (environment)"));
+  }
+  CHECK(holds(error_of(load({{"PROTOCOLS", "logs"}})), "this version serves xml only"));
+}
+
+TEST_CASE("what_an_operator_may_write_is_taken") {
+  const auto config = load({{"PORT", "0"},
+                            {"OUTPUT_FORMAT", "JSON"},
+                            {"PRETTY_PRINT_JSON", "Yes"},
+                            {"MAX_FILE_SIZE", "1 MiB"},
+                            {"DRAIN_TIMEOUT", "0"},
+                            {"SPOOL_SYNC_INTERVAL_MS", "5"},
+                            {"SLUICE_LOG_FORMAT", "json"},
+                            {"LEDGER_KEEP_DAYS", "2"},
+                            {"OUTPUT_DIR", "/tmp/x"},
+                            {"PREFIX", ""}});
+  REQUIRE(config);
+  CHECK(config->port == 0);
+  CHECK(config->output_format == OutputFormat::json);
+  CHECK(config->pretty_print_json);
+  CHECK(config->segment_bytes_max == kMiB);
+  CHECK(config->drain_timeout == milliseconds(0));
+  CHECK(config->spool_sync_interval == milliseconds(5));
+  CHECK(config->log_format == log::Format::json);
+  CHECK(config->ledger_keep == std::chrono::hours(48));
+  CHECK(config->prefix.empty());
+}
+
+TEST_CASE("an_empty_variable_is_an_unset_one") {
+  const auto config = load({{"PORT", ""}, {"BUCKET_NAME", ""}, {"QUARANTINE_PREFIX", ""}});
+  REQUIRE(config);
+  CHECK(config->port == 8080);
+  CHECK(config->quarantine_prefix == "quarantine/");
+  CHECK(setting_of(*config, "PORT").source == "default");
+}
+
+TEST_CASE("the_configuration_file_is_checked_as_a_whole") {
+  CHECK(holds(error_of(load_file(R"({"PORTT": 1})")),
+              "PORTT in sluice.json is no setting; did you "
+              "mean PORT?"));
+  CHECK(holds(error_of(load_file(R"({"nonsense": 1})")), "nonsense in sluice.json is no setting"));
+  CHECK(holds(error_of(load_file(R"({"PORT": [1]})")), "must be a string, a number"));
+  CHECK(holds(error_of(load_file("PORT=1")), "sluice.json must be a JSON object"));
+  CHECK(holds(error_of(load_file("[1]")), "must be a JSON object"));
+  const std::string error = error_of(load_file(R"({"AWS_SECRET_ACCESS_KEY": "secret-canary"})"));
+  CHECK(holds(error, "AWS_SECRET_ACCESS_KEY must not stand in a file"));
+  CHECK_FALSE(holds(error, "canary"));
+}
+
+TEST_CASE("no_error_and_no_table_shows_a_secret") {
+  const std::string error = error_of(load(s3_with({{"AWS_SESSION_TOKEN", "token-canary\n"}})));
+  CHECK(holds(error, "AWS_SESSION_TOKEN (environment) must be printable"));
+  CHECK_FALSE(holds(error, "canary"));
+  const std::string url = error_of(load(s3_with({{"AWS_ENDPOINT_URL", "http://u:canary@host"}})));
+  CHECK(holds(url, "AWS_ENDPOINT_URL (environment) must not hold a user name"));
+  CHECK_FALSE(holds(url, "canary"));
+  const auto config = load(s3_with({}));
+  REQUIRE(config);
+  CHECK(config->aws_secret_access_key == "secret-canary");
+  const std::string table = config_table(*config);
+  CHECK_FALSE(holds(table, "canary"));
+  CHECK(holds(table, "AWS_SECRET_ACCESS_KEY"));
+  CHECK(holds(table, "(set)"));
+}
+
+TEST_CASE("half_a_store_is_refused_with_what_is_missing") {
+  for (const auto& [name, value] : Environment{{"AWS_ENDPOINT_URL", "http://minio:9000"},
+                                               {"PREFIX", "x/"},
+                                               {"S3_FORCE_PATH_STYLE", "true"}}) {
+    CAPTURE(name);
+    CHECK(holds(error_of(load({{name, value}})), name + " is set, but neither BUCKET_NAME nor"));
+    CHECK(load({{name, value}, {"OUTPUT_DIR", "/tmp/objects"}}));
+    CHECK(load(s3_with({{name, value}})));
+  }
+  CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}})),
+              "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not"));
+  CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}, {"AWS_ACCESS_KEY_ID", "x"}})),
+              "AWS_SECRET_ACCESS_KEY is not"));
+}
+
+TEST_CASE("sizes_that_cannot_work_together_are_refused_with_what_to_set") {
+  CHECK(holds(error_of(load({{"MEMORY_MAX_BYTES", "7MiB"}})),
+              "set MEMORY_MAX_BYTES to at least 8MiB"));
+  CHECK(load({{"MEMORY_MAX_BYTES", "8MiB"}}));
+  CHECK(
+      holds(error_of(load({{"MAX_FILE_SIZE", "2GiB"}})), "set SPOOL_MAX_BYTES to at least 16GiB"));
+  CHECK(load({{"MAX_FILE_SIZE", "2GiB"}, {"SPOOL_MAX_BYTES", "16GiB"}}));
+  CHECK(holds(error_of(load({{"SPOOL_MAX_BYTES", "4MiB"}, {"MAX_FILE_SIZE", "1KiB"}})),
+              "MAX_MESSAGE_SIZE=1MiB is more than an eighth"));
+  CHECK(holds(error_of(load({{"COMPRESSION", "gzip"}, {"COMPRESSION_LEVEL", "9"}})),
+              "must be 0 to 3 with COMPRESSION=gzip"));
+}
+
+TEST_CASE("path_style_follows_the_endpoint_unless_it_is_set") {
+  CHECK_FALSE(load(s3_with({}))->s3_force_path_style);
+  CHECK(load(s3_with({{"AWS_ENDPOINT_URL", "http://minio:9000/"}}))->s3_force_path_style);
+  CHECK_FALSE(
+      load(s3_with({{"AWS_ENDPOINT_URL", "http://minio:9000"}, {"S3_FORCE_PATH_STYLE", "false"}}))
+          ->s3_force_path_style);
+}
+
+TEST_CASE("the_region_has_two_names_and_the_first_one_wins") {
+  const auto other = load({{"AWS_DEFAULT_REGION", "eu-west-1"}});
+  REQUIRE(other);
+  CHECK(other->aws_region == "eu-west-1");
+  CHECK(setting_of(*other, "AWS_REGION").source == "environment AWS_DEFAULT_REGION");
+  CHECK(load({{"AWS_DEFAULT_REGION", "eu-west-1"}, {"AWS_REGION", "eu-central-1"}})->aws_region ==
+        "eu-central-1");
+}
+
+TEST_CASE("a_destination_names_the_store_and_not_how_it_was_written") {
+  CHECK(load(s3_with({}))->destination() == "s3://feeds");
+  CHECK(load(s3_with({{"AWS_ENDPOINT_URL", "http://minio:9000/"}}))->destination() ==
+        "s3://feeds@http://minio:9000");
+  CHECK(load({{"OUTPUT_DIR", "/srv/objects"}})->destination() == "file:///srv/objects");
+  CHECK(load({{"OUTPUT_DIR", "/srv/./objects/"}})->destination() == "file:///srv/objects");
+}
+
+TEST_CASE("misspelt_and_vanished_variables_are_warned_about_and_others_are_not") {
+  const auto warned = [](const std::string& name) {
+    const auto config = load({{name, "canary"}});
+    REQUIRE(config);
+    REQUIRE(config->warnings.size() <= 1);
+    const std::string warning = config->warnings.empty() ? "" : config->warnings[0];
+    CHECK_FALSE(holds(warning, "canary"));
+    return warning;
+  };
+  CHECK(holds(warned("SPOLL_DIR"), "did you mean SPOOL_DIR?"));
+  CHECK(holds(warned("MAX_FILESIZE"), "did you mean MAX_FILE_SIZE?"));
+  CHECK(holds(warned("AWS_SECRET_KEY"), "did you mean AWS_SECRET_ACCESS_KEY?"));
+  CHECK(holds(warned("S3_BUCKET_NAME"), "did you mean BUCKET_NAME?"));
+  CHECK(holds(warned("SLUICE_COLOUR"), "SLUICE_COLOUR is no setting"));
+  CHECK(holds(warned("CURRENT_FILE"), "gone on purpose"));
+  CHECK(holds(warned("TEMP_FILE"), "gone on purpose"));
+  for (const char* innocent :
+       {"HOME", "PATH", "HOST", "PWD", "LANG", "TERM", "USER", "HOSTNAME", "SHELL", "AWS_PROFILE",
+        "AWS_PAGER", "S3_LOGS", "MAX_DEPTH", "AWS_EXECUTION_ENV", "DISPLAY"}) {
+    CAPTURE(innocent);
+    CHECK(warned(innocent).empty());
+  }
+}
+
+TEST_CASE("settings_without_effect_are_warned_about") {
+  const auto warning = [](Environment environment) {
+    const auto config = load(std::move(environment));
+    REQUIRE(config);
+    return config->warnings.empty() ? std::string() : config->warnings[0];
+  };
+  CHECK(holds(warning(s3_with({{"OUTPUT_DIR", "/x"}})), "OUTPUT_DIR has no effect"));
+  CHECK(holds(warning({{"PRETTY_PRINT_JSON", "true"}}), "PRETTY_PRINT_JSON has no effect"));
+  CHECK(holds(warning({{"COMPRESSION_LEVEL", "3"}}), "COMPRESSION_LEVEL has no effect"));
+  CHECK(holds(warning({{"QUARANTINE_PREFIX", "xml-events/bad/"}}), "lies under PREFIX"));
+  CHECK(holds(warning({{"PREFIX", "events"}, {"OUTPUT_DIR", "/x"}}), "does not end in '/'"));
+}
+
+TEST_CASE("names_are_unique_and_every_default_is_a_value_that_may_be_written") {
+  std::set<std::string_view> names;
+  const Config defaults;
+  for (const Setting& setting : all_settings()) {
+    CAPTURE(std::string(setting.name));
+    CHECK(names.insert(setting.name).second);
+    const std::string text = value_of(setting, defaults);
+    Config again;
+    CHECK((text.empty() || assign(setting, text, again).ok()));
+    CHECK(value_of(setting, again) == text);
+  }
+}
+
+TEST_CASE("a_value_given_is_the_value_in_effect_for_every_setting") {
+  // A value other than the default for each type; assign and value_of must be inverse.
+  for (const Setting& setting : all_settings()) {
+    CAPTURE(std::string(setting.name));
+    Config config;
+    const std::string before = value_of(setting, config);
+    bool changed = false;
+    for (const char* text :
+         {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other", "http://h:1"}) {
+      if (assign(setting, text, config) && value_of(setting, config) != before) {
+        CHECK((value_of(setting, config) == text || is_secret(setting)));
+        changed = true;
+        break;
+      }
+    }
+    CHECK((changed || setting.name == "PROTOCOLS"));
+  }
+}
+
+TEST_CASE("threads_follow_the_cores_where_they_are_not_set") {
+  Config config;
+  CHECK(thread_counts(config, 1).validate == 1);
+  CHECK(thread_counts(config, 0).convert == 1);
+  CHECK(thread_counts(config, 16).validate == 8);
+  config.validate_threads = 3;
+  CHECK(thread_counts(config, 16).validate == 3);
+}
+
+TEST_CASE("docs_configuration_md_is_what_sluice_config_markdown_prints") {
+  std::ifstream in(SLUICE_SOURCE_ROOT "/docs/configuration.md", std::ios::binary);
+  REQUIRE(in);
+  const std::string file{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  CHECK_MESSAGE(file == config_markdown(),
+                "run: build/debug/sluice config --markdown > docs/configuration.md");
+}
