@@ -7,7 +7,7 @@
 namespace sluice::detail {
 
 [[noreturn]] inline void check_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "CHECK failed: %s at %s:%d\n", expression, file, line);
+  (void)std::fprintf(stderr, "CHECK failed: %s at %s:%d\n", expression, file, line);
   std::abort();
 }
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -33,9 +33,9 @@ inline Error fatal(std::string message, int code = 0) {
   return {ErrorKind::fatal, code, std::move(message)};
 }
 
-// "<what>: <strerror(code)>", fatal.
+// "<what>: <the text of errno `code`>", fatal.
 inline Error system_error(std::string_view what, int code) {
-  return fatal(std::string(what) + ": " + std::strerror(code), code);
+  return fatal(std::string(what) + ": " + std::generic_category().message(code), code);
 }
 
 class [[nodiscard]] Status {
