@@ -1,0 +1,208 @@
+"""The store fails, refuses, comes back: nothing is lost, nothing is written twice."""
+import evidence
+import harness
+
+
+def assert_no_key_written_twice(store):
+    digests = {}
+    for write in store.control("log"):
+        if write["op"] in ("put", "complete") and not is_probe(write["key"]):
+            known = digests.setdefault(write["key"], write["sha256"])
+            assert known == write["sha256"], f"{write['key']} was written with different bytes"
+            assert not write["overwrite"], f"{write['key']} was written over"
+
+
+def is_probe(key):
+    return "sluice-probe" in key
+
+
+def delivered(store, sent):
+    return len(evidence.stored_events(store.objects)) >= len(sent.well_formed())
+
+
+def test_events_arrive_in_s3_exactly_once(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="256KiB", OUTPUT_FORMAT="json", **store.settings())
+    server.start()
+    record = scratch.path / "record"
+    server.load("--count", 5000, "--connections", 8, "--malformed", 0.01, record=record)
+    server.stop()
+    sent = evidence.read_record(record)
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
+    assert_no_key_written_twice(store)
+
+
+def test_multipart_objects_hold_the_same(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="40MiB", **store.settings()).start()
+    record = scratch.path / "record"
+    server.load("--count", 12000, "--connections", 4, record=record)
+    server.stop()
+    evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
+    assert any(write["op"] == "complete" for write in store.control("log")), "no multipart upload"
+    assert not store.control("uploads"), "an upload was left open"
+    assert_no_key_written_twice(store)
+
+
+def check_outage(scratch, fault):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="128KiB", ROTATION_INTERVAL="0.3",
+                            **store.settings()).start()
+    fault_number = store.control("fault", match="^(PUT|POST|HEAD)", count=-1, **fault)
+    assert fault_number
+    record = scratch.path / "record"
+    server.load("--count", 2000, "--connections", 4, record=record)
+    sent = evidence.read_record(record)
+    failed = [request for request in store.control("requests") if request.get("fault")]
+    harness.wait_for(lambda: len([request for request in store.control("requests")
+                                  if request.get("fault")]) > len(failed) + 3, "retries")
+    store.control("clear")
+    harness.wait_for(lambda: delivered(store, sent), "delivery after the outage")
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    assert_no_key_written_twice(store)
+
+
+def test_503_for_a_while_loses_and_doubles_nothing(scratch):
+    check_outage(scratch, {"kind": "status", "status": 503, "code": "SlowDown"})
+
+
+def test_500_for_a_while_loses_and_doubles_nothing(scratch):
+    check_outage(scratch, {"kind": "status", "status": 500, "code": "InternalError"})
+
+
+def test_lost_replies_double_nothing(scratch):
+    check_outage(scratch, {"kind": "lost_reply"})
+
+
+def test_resets_lose_nothing(scratch):
+    check_outage(scratch, {"kind": "reset", "after_body": True})
+
+
+def test_200_with_an_error_body_is_a_failure(scratch):
+    check_outage(scratch, {"kind": "error200", "code": "InternalError"})
+
+
+def test_wrong_secret_at_the_first_start_exits_1_with_the_reason(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(**store.settings(AWS_SECRET_ACCESS_KEY="wrong")).launch()
+    assert server.wait() == 1, server.log_tail()
+    assert "SignatureDoesNotMatch" in server.log_text(), server.log_tail()
+
+
+def test_no_such_bucket_at_the_first_start_exits_1_with_the_reason(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(**store.settings(BUCKET_NAME="another-bucket")).launch()
+    assert server.wait() == 1, server.log_tail()
+    assert "another-bucket" in server.log_text(), server.log_tail()
+
+
+def test_wrong_secret_later_spools_and_the_right_one_delivers(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(ROTATION_INTERVAL="0.3", DRAIN_TIMEOUT=1, **store.settings()).start()
+    records = [scratch.path / f"record-{i}" for i in range(2)]
+    server.load("--count", 100, record=records[0])
+    server.stop()
+    assert evidence.data_objects(store.objects), "the spool has delivered"
+
+    server.settings["AWS_SECRET_ACCESS_KEY"] = "wrong"
+    server.start()
+    server.load("--count", 500, "--connections", 2, record=records[1])
+    harness.wait_for(lambda: not server.ready(), "/ready says 503")
+    assert "SignatureDoesNotMatch" in server.get("/ready")[1]
+    server.stop()
+
+    server.settings["AWS_SECRET_ACCESS_KEY"] = store.SECRET_KEY
+    server.start()
+    sent = evidence.read_record(*records)
+    harness.wait_for(lambda: delivered(store, sent), "delivery with the right secret")
+    harness.wait_for(server.ready, "/ready says 200")
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    assert_no_key_written_twice(store)
+
+
+def test_a_secret_that_is_mended_at_the_store_delivers_without_a_restart(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(ROTATION_INTERVAL="0.3", **store.settings()).start()
+    store.control("set", secret_key="rotated")
+    record = scratch.path / "record"
+    server.load("--count", 200, record=record)
+    harness.wait_for(lambda: not server.ready(), "/ready says 503")
+    store.control("set", secret_key=store.SECRET_KEY)
+    sent = evidence.read_record(record)
+    harness.wait_for(lambda: delivered(store, sent), "delivery")
+    harness.wait_for(server.ready, "/ready says 200")
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+
+
+def test_a_refused_quarantine_prefix_never_holds_data_back(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.3", DRAIN_TIMEOUT=1,
+                            **store.settings()).start()
+    store.control("deny_prefix", prefix="quarantine/", deny=True)
+    record = scratch.path / "record"
+    server.load("--count", 1000, "--connections", 4, "--malformed", 0.05, record=record)
+    sent = evidence.read_record(record)
+    assert sent.malformed()
+    harness.wait_for(lambda: delivered(store, sent), "the data is stored")
+    assert not evidence.list_objects(store.objects, "quarantine/")
+    harness.wait_for(lambda: not server.ready(), "/ready says 503")
+    store.control("deny_prefix", prefix="quarantine/", deny=False)
+    harness.wait_for(lambda: rejected_so_far(store) == len(sent.malformed()),
+                     "the rejected pieces are stored")
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
+    assert_no_key_written_twice(store)
+
+
+def rejected_so_far(store):
+    try:
+        return len(evidence.quarantine(store.objects))
+    except KeyError:  # the reasons are not there yet
+        return 0
+
+
+def test_a_refused_quarantine_prefix_survives_a_restart(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(ROTATION_INTERVAL="0.3", DRAIN_TIMEOUT=0.2, **store.settings()).start()
+    store.control("deny_prefix", prefix="quarantine/", deny=True)
+    record = scratch.path / "record"
+    server.load("--count", 300, "--malformed", 0.05, record=record)
+    sent = evidence.read_record(record)
+    harness.wait_for(lambda: delivered(store, sent), "the data is stored")
+    server.kill()
+    store.control("deny_prefix", prefix="quarantine/", deny=False)
+    server.start()
+    harness.wait_for(lambda: rejected_so_far(store) == len(sent.malformed()),
+                     "the rejected pieces are stored")
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
+    assert_no_key_written_twice(store)
+
+
+def test_kill_nine_between_the_objects_of_segments(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="32KiB", ROTATION_INTERVAL="0.3", **store.settings())
+    server.start()
+    record = scratch.path / "record"
+    server.load("--count", 2000, "--connections", 4, "--malformed", 0.02, record=record)
+    sent = evidence.read_record(record)
+    for _ in range(6):
+        before = len(store.control("log"))
+        harness.wait_for(lambda: len(store.control("log")) > before or delivered(store, sent),
+                         "another object")
+        server.kill()
+        server.start()
+    server.stop()
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
+    assert_no_key_written_twice(store)
+
+
+if __name__ == "__main__":
+    harness.main(globals())
