@@ -88,9 +88,11 @@ std::string endpoint_complaint(std::string_view text) {
     return "must not hold a user name or password: credentials go into AWS_ACCESS_KEY_ID and "
            "AWS_SECRET_ACCESS_KEY";
   }
-  if (host.ends_with('/')) {
-    host.remove_suffix(1);
+  const std::size_t slash = std::min(host.find('/'), host.size());
+  if (!holds_only(host.substr(slash), "/.-_~")) {
+    return std::string(kForm) + ", perhaps with a path";
   }
+  host = host.substr(0, slash);
   // "[::1]:9000" has colons in brackets; the port is what follows the last one outside of them.
   const std::size_t bracket = host.rfind(']');
   const std::size_t colon = host.rfind(':');

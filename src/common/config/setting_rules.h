@@ -14,7 +14,7 @@ std::string prefix_complaint(std::string_view text);
 std::string instance_complaint(std::string_view text);
 std::string bucket_complaint(std::string_view text);
 std::string region_complaint(std::string_view text);
-// http(s)://host[:port][/]
+// http(s)://host[:port][/path]
 std::string endpoint_complaint(std::string_view text);
 
 }  // namespace sluice

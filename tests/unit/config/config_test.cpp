@@ -83,24 +83,31 @@ TEST_CASE("a_bad_value_is_named_with_its_source_and_what_is_allowed") {
 }
 
 TEST_CASE("every_setting_with_a_range_refuses_what_lies_outside") {
-  for (const auto& [name, value] : Environment{{"MAX_CONNECTIONS", "0"},
-                                               {"MAX_MESSAGE_SIZE", "255"},
-                                               {"ROTATION_INTERVAL", "0"},
-                                               {"MAX_RETRIES", "0"},
-                                               {"UPLOAD_CONCURRENCY", "257"},
-                                               {"QUEUE_CAPACITY", "0"},
-                                               {"RECEIVE_THREADS", "65"},
-                                               {"ADMIN_PORT", "65536"},
-                                               {"PROTOCOLS", "xml,logs"},
-                                               {"SLUICE_LOG_LEVEL", "loud"},
-                                               {"RATE_LIMIT_ENABLED", "maybe"},
-                                               {"PREFIX", "../up"},
-                                               {"QUARANTINE_PREFIX", "/root/"},
-                                               {"INSTANCE_ID", "a/b"},
-                                               {"BUCKET_NAME", "s3://feeds"},
-                                               {"AWS_ENDPOINT_URL", "minio:9000"},
-                                               {"AWS_REGION", "eu central"}}) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"MAX_CONNECTIONS", "0"},
+      {"MAX_MESSAGE_SIZE", "255"},
+      {"ROTATION_INTERVAL", "0"},
+      {"MAX_RETRIES", "0"},
+      {"UPLOAD_CONCURRENCY", "257"},
+      {"QUEUE_CAPACITY", "0"},
+      {"RECEIVE_THREADS", "65"},
+      {"ADMIN_PORT", "65536"},
+      {"PROTOCOLS", "xml,logs"},
+      {"SLUICE_LOG_LEVEL", "loud"},
+      {"RATE_LIMIT_ENABLED", "maybe"},
+      {"PREFIX", "../up"},
+      {"QUARANTINE_PREFIX", "/root/"},
+      {"INSTANCE_ID", "a/b"},
+      {"BUCKET_NAME", "s3://feeds"},
+      {"AWS_ENDPOINT_URL", "minio:9000"},
+      {"AWS_ENDPOINT_URL", "ftp://minio"},
+      {"AWS_ENDPOINT_URL", "http://"},
+      {"AWS_ENDPOINT_URL", "http://minio:0"},
+      {"AWS_ENDPOINT_URL", "http://minio:9000/?x=1"},
+      {"AWS_REGION", "eu central"}};
+  for (const auto& [name, value] : bad) {
     CAPTURE(name);
+    CAPTURE(value);
     CHECK(holds(error_of(load({{name, value}})), name + " (environment)"));
   }
   CHECK(holds(error_of(load({{"PROTOCOLS", "logs"}})), "this version serves xml only"));
@@ -213,6 +220,9 @@ TEST_CASE("the_region_has_two_names_and_the_first_one_wins") {
 
 TEST_CASE("a_destination_names_the_store_and_not_how_it_was_written") {
   CHECK(load(s3_with({}))->destination() == "s3://feeds");
+  for (const char* url : {"http://[::1]:9000", "https://s3.example.com/path"}) {
+    CHECK(load(s3_with({{"AWS_ENDPOINT_URL", url}})));
+  }
   CHECK(load(s3_with({{"AWS_ENDPOINT_URL", "http://minio:9000/"}}))->destination() ==
         "s3://feeds@http://minio:9000");
   CHECK(load({{"OUTPUT_DIR", "/srv/objects"}})->destination() == "file:///srv/objects");

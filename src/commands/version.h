@@ -1,0 +1,8 @@
+// `sluice version`.
+#pragma once
+
+namespace sluice {
+
+int version_command();
+
+}  // namespace sluice

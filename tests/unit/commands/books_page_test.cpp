@@ -1,0 +1,55 @@
+#include "commands/books_page.h"
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+
+TEST_CASE("books_that_balance_have_no_difference") {
+  Books books;
+  books.bytes_received = 100;
+  books.bytes_batched = 70;
+  books.bytes_framing = 20;
+  books.bytes_separators = 7;
+  books.bytes_refused = 3;
+  books.pieces_found_at_start = 5;
+  books.events_durable = 10;
+  books.malformed_durable = 2;
+  books.events_uploaded = 9;
+  books.pieces_quarantined = 3;
+  books.pieces_in_spool = 3;
+  books.pieces_set_aside = 1;
+  books.pieces_lost_to_damage = 1;
+  CHECK(books_to_json(books)["difference"] == 0);
+  books.bytes_received += 4;
+  books.events_uploaded += 2;
+  const auto json = books_to_json(books);
+  CHECK(json["difference_bytes"] == 4);
+  CHECK(json["difference_pieces"] == -2);
+  CHECK(json["difference"] == 6);
+}
+
+TEST_CASE("every_counter_is_in_the_books_and_in_the_metrics") {
+  Books books;
+  books.events_uploaded = 12;
+  books.pieces_in_spool = 3;
+  const auto json = books_to_json(books);
+  CHECK(json["events_uploaded"] == 12);
+  CHECK(json.size() == sizeof(Books) / sizeof(Books::Counter) + 3);
+  MetricsPage page;
+  add_books_metrics(books, Stream::xml, page);
+  const std::string text = page.text();
+  CHECK(text.find("\nsluice_events_uploaded_total{stream=\"xml\"} 12\n") != std::string::npos);
+  CHECK(text.find("\nsluice_pieces_in_spool{stream=\"xml\"} 3\n") != std::string::npos);
+  CHECK(text.find("# TYPE sluice_pieces_in_spool gauge\n") != std::string::npos);
+}
+
+TEST_CASE("conditions_are_shown_with_their_severity_and_since_when") {
+  Conditions conditions;
+  conditions.raise("store.credentials", Conditions::Severity::not_ready, "wrong secret");
+  const auto json = conditions_to_json(conditions);
+  REQUIRE(json.size() == 1);
+  CHECK(json[0]["name"] == "store.credentials");
+  CHECK(json[0]["severity"] == "not_ready");
+  CHECK(json[0]["message"] == "wrong secret");
+  CHECK(json[0]["since"].get<std::string>().ends_with("Z"));
+}

@@ -1,0 +1,70 @@
+#include "commands/rotate.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "common/platform/posix_filesystem.h"
+#include "common/spool/segment_format.h"
+#include "scratch_directory.h"
+
+using namespace sluice;
+
+namespace {
+
+constexpr const char* kFirst = "0000000000000001-00000000000000aa";
+constexpr const char* kSecond = "0000000000000002-00000000000000bb";
+
+void put(const Path& path, const std::string& content) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+}  // namespace
+
+TEST_CASE("segments_that_are_only_a_header_are_not_waited_for") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  put(scratch.path() / "xml" / (std::string("seg-") + kFirst + ".wal"),
+      std::string(kRecordsBegin + 1, 'x'));
+  put(scratch.path() / "xml" / (std::string("seg-") + kSecond + ".wal"),
+      std::string(kRecordsBegin, 'x'));
+  put(scratch.path() / "xml" / (std::string("seg-") + kSecond + ".seal"),
+      std::string(kRecordsBegin + 1, 'x'));
+  put(scratch.path() / "xml" / "other.wal", std::string(kRecordsBegin + 1, 'x'));
+  const auto segments = segments_with_records(filesystem, scratch.path());
+  REQUIRE(segments);
+  CHECK(*segments == std::set<std::string>{kFirst});
+}
+
+TEST_CASE("keys_come_from_the_newest_ledgers_and_torn_lines_are_left_for_later") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  const auto line = [](const std::string& segment, int events) {
+    return R"({"key":"xml-events/20260101_000000_i_)" + segment + R"(.xml","bytes":10,"events":)" +
+           std::to_string(events) + "}\n";
+  };
+  put(scratch.path() / "ledger-2.jsonl", line(kFirst, 99));  // too old to be looked at
+  put(scratch.path() / "ledger-9.jsonl", line(kFirst, 1));
+  put(scratch.path() / "ledger-10.jsonl",
+      line("0000000000000003-00000000000000cc", 2) + line(kSecond, 3) + "{\"key\":\"" + kFirst);
+  const auto objects = objects_of({kFirst, kSecond}, filesystem, scratch.path());
+  REQUIRE(objects);
+  REQUIRE(objects->size() == 2);
+  CHECK((*objects)[0].events == 1);
+  CHECK((*objects)[1].events == 3);
+  CHECK((*objects)[1].key.find(kSecond) != std::string::npos);
+}
+
+TEST_CASE("a_lock_file_left_behind_is_nobody") {
+  const ScratchDirectory scratch;
+  CHECK_FALSE(running_pid(scratch.path()));
+  put(scratch.path() / "LOCK", "999999999\n");
+  CHECK_FALSE(running_pid(scratch.path()));
+  put(scratch.path() / "LOCK", "");
+  CHECK_FALSE(running_pid(scratch.path()));
+  // A live process, but no sluice: it must never be signalled.
+  put(scratch.path() / "LOCK", std::to_string(::getpid()) + "\n");
+  CHECK_FALSE(running_pid(scratch.path()));
+}
