@@ -39,12 +39,12 @@ class FaultFilesystem final : public Filesystem {
 
   struct Fault {
     Op op = Op::write;
-    std::uint64_t after = 0;  // that many matching calls succeed first
-    std::uint64_t times = 1;  // then that many fail
-    int code = 0;             // errno; 0 for a write: it is short by all but `bytes`
-    std::size_t bytes = 1;    // of a short write
-    std::string path_has;     // empty: any path
-    std::uint64_t seen = 0;   // counted by the filesystem
+    std::uint64_t after = 0;    // that many matching calls succeed first
+    std::uint64_t times = 1;    // then that many fail
+    int code = 0;               // errno; 0 for a write: it is short by all but `bytes`
+    std::size_t bytes = 1;      // of a short write
+    std::string path_has = {};  // empty: any path
+    std::uint64_t seen = 0;     // counted by the filesystem
   };
 
   void fail(Fault fault);

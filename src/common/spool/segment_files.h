@@ -37,8 +37,8 @@ Result<std::optional<RejectList>> read_rejects(Filesystem& filesystem, const Pat
 Status unlink_segment(StreamDirectory& stream, const SegmentId& id);
 
 struct SetAside {
-  std::string reason;  // one sentence for the operator
-  std::string answer;  // of the store, where it was that; escaped and cut by us
+  std::string reason;       // one sentence for the operator
+  std::string answer = {};  // of the store, where it was that; escaped and cut by us
   std::uint64_t events = 0;
   std::uint64_t malformed = 0;
 };

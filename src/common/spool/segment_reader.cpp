@@ -49,6 +49,11 @@ void add_damage(RecordBlock& out, DamagedRange range) {
 // Tells damage that has no header of its own which pieces are missing, from its neighbours.
 class GapCounter {
  public:
+  explicit GapCounter(std::uint64_t begin) {
+    if (begin == kRecordsBegin) {
+      next_index_ = 0;
+    }
+  }
   void saw(const RecordHeader& header, std::vector<DamagedRange>& damage) {
     if (open_ && next_index_ && header.first_index >= *next_index_) {
       damage.back().first_index = next_index_;
@@ -149,7 +154,7 @@ Status read_records(const File& file, const SegmentHeader& header, KeptRange ran
   const CrcSeed seed(header);
   const std::span<const std::byte> bytes = into.first(*got);
   std::vector<std::size_t> first_piece;  // of each record: `pieces` may still move
-  GapCounter gaps;
+  GapCounter gaps(range.begin);
   for (std::size_t at = 0; at < bytes.size();) {
     const std::uint64_t offset = range.begin + at;
     const auto record = decode_record_header(bytes.subspan(at), seed, offset);
