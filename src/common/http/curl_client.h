@@ -1,0 +1,110 @@
+// CurlClient: HTTP requests over libcurl's multi interface, for one thread; the only place that
+// knows of libcurl. http and https only; no redirect is followed, no netrc, no proxy of the
+// environment; certificates are always verified. Every transfer has a deadline, a lowest speed and
+// caps on what it may be answered.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/base/units.h"
+
+namespace sluice {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// Reads the body from any offset, as often as it takes: bytes from `begin` on into `into`; fewer
+// than asked only at the end.
+using HttpBodySource = std::function<std::size_t(std::uint64_t begin, std::span<std::byte> into)>;
+
+struct HttpLimits {
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds deadline{60'000};  // from start() to the last byte of the answer
+  // Slower than this for that long is a failure.
+  std::uint32_t low_speed_bytes_per_second = 1024;
+  std::chrono::seconds low_speed_time{30};
+  std::size_t header_bytes_max = 64 * kKiB;
+  std::size_t body_bytes_max = kMiB;
+};
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  HttpHeaders headers = {};  // sent as they are, Host included where it is given
+  HttpBodySource body = {};  // empty: no body
+  std::uint64_t body_bytes = 0;
+  bool fresh_connection = false;  // not one that an earlier request left open
+  HttpLimits limits = {};
+};
+
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers;  // names in lower case, values trimmed
+  std::string body;
+  // The value of the first header with this lower-case name; empty where there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const;
+};
+
+struct HttpError {
+  enum class Kind : std::uint8_t {
+    transport,    // refused, reset, truncated, DNS: may pass by itself
+    timeout,      // a deadline or the lowest speed
+    certificate,  // the peer's certificate, or our list of authorities, is bad
+    too_large,    // more answer than the caps allow
+    malformed,    // the URL or the answer is no HTTP
+  };
+  Kind kind = Kind::transport;
+  std::string message;  // with host and port, never with a header's value
+};
+
+struct HttpOutcome {
+  HttpResponse response;           // valid unless there is an error
+  std::optional<HttpError> error;  // no complete answer came
+};
+using HttpCompletion = std::function<void(HttpOutcome)>;
+
+class CurlClient {
+ public:
+  struct Options {
+    std::string ca_file;               // PEM; empty: the system's
+    std::size_t connections_max = 64;  // kept open for reuse
+    std::string user_agent = "sluice";
+  };
+
+  explicit CurlClient(Options options);
+  CurlClient(const CurlClient&) = delete;
+  CurlClient& operator=(const CurlClient&) = delete;
+  // Drops what is in flight without calling completions.
+  ~CurlClient();
+
+  // Begins a request; the completion is called inside a later poll(), on its thread.
+  void start(HttpRequest request, HttpCompletion completion);
+  // Drives transfers. Returns after the first completions, after wake(), or at `until`.
+  void poll(MonotonicTime until);
+  // Thread-safe and sticky: ends the poll() that runs, or else the next one.
+  void wake();
+  [[nodiscard]] std::size_t in_flight() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Blocks for at most limits.deadline.
+struct HttpGet {
+  std::string url;
+  HttpLimits limits = {};
+};
+Result<HttpResponse> http_get(const HttpGet& get);
+
+}  // namespace sluice
