@@ -40,11 +40,11 @@ std::string_view to_string(StoreErrorKind kind);
 
 struct StoreError {
   StoreErrorKind kind = StoreErrorKind::retry;
-  int http_status = 0;  // 0: no answer came
-  std::string code;     // S3's <Code>, or the transport's name for it; never trusted, escaped
-  std::string message;  // S3's <Message> or the transport's; escaped and cut
-  std::string advice;   // one sentence: what the operator can do; empty where nothing helps
-  std::optional<std::chrono::milliseconds> retry_after;
+  int http_status = 0;       // 0: no answer came
+  std::string code = {};     // S3's <Code>, or our own name; never trusted, escaped
+  std::string message = {};  // S3's <Message> or the transport's; escaped and cut
+  std::string advice = {};   // one sentence: what the operator can do; empty where nothing helps
+  std::optional<std::chrono::milliseconds> retry_after = {};
   bool slow_down = false;  // the store asks for fewer requests
 };
 
@@ -109,8 +109,8 @@ struct PutOutcome {
 
 struct ObjectInfo {
   std::uint64_t bytes = 0;
-  std::string etag;
-  ObjectMetadata metadata;  // empty where the store keeps none (a directory)
+  std::string etag = {};
+  ObjectMetadata metadata = {};  // empty where the store keeps none (a directory)
 };
 
 struct PartRequest {
@@ -118,8 +118,8 @@ struct PartRequest {
   std::string upload_id;
   std::uint32_t number = 1;  // from 1
   std::uint64_t begin = 0;   // offset of the part in the object
-  ObjectBody body;
-  std::optional<Sha256> sha256;
+  ObjectBody body = {};
+  std::optional<Sha256> sha256 = {};
 };
 
 struct UploadedPart {
@@ -174,8 +174,9 @@ class ObjectStore {
   // Only for the probe objects of `sluice check` and of the start: objects are never removed.
   virtual void remove(std::string key, StoreCompletion<Nothing> completion) = 0;
 
-  // Fetches credentials anew before the next attempt is signed, where there is something to fetch.
-  virtual void refresh_credentials() = 0;
+  // Forgets the credentials, so that the next attempt is signed with fresh ones. False where there
+  // are none to fetch.
+  virtual bool refresh_credentials() = 0;
 
   // Drives transfers and calls completions. Returns after the first completions, after wake(), or
   // at `until`; at once where `until` is past.

@@ -1,0 +1,420 @@
+#include "common/s3/s3_client.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "common/base/check.h"
+#include "common/s3/retry_policy.h"
+#include "common/s3/s3_error.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kMetadataPrefix = "x-amz-meta-";
+// Below half a minute a signature is accepted anyway, and the header counts in seconds.
+constexpr std::chrono::seconds kOffsetMin{30};
+
+std::string md5_hex(const ObjectBody& body) {
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
+                                                                   EVP_MD_CTX_free);
+  // Not for security: S3 defines the ETag of a plain object as its MD5.
+  if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1) {
+    return {};  // a FIPS build has none
+  }
+  for (const ObjectBody::Span& span : body.spans()) {
+    CHECK_THAT(EVP_DigestUpdate(context.get(), span.bytes.data(), span.bytes.size()) == 1);
+  }
+  std::array<std::uint8_t, 16> digest{};
+  CHECK_THAT(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
+  return sigv4::hex(digest);
+}
+
+std::string_view unquoted(std::string_view etag) {
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
+    etag = etag.substr(1, etag.size() - 2);
+  }
+  return etag;
+}
+
+// The ETag is the MD5 only where the store did not encrypt with a key of its own choice, and only
+// if it has the form of one.
+bool etag_is_md5(const HttpResponse& response) {
+  const std::string_view etag = unquoted(response.header("etag"));
+  const std::string_view encryption = response.header("x-amz-server-side-encryption");
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return etag.size() == 32 && std::all_of(etag.begin(), etag.end(), is_hex) &&
+         (encryption.empty() || encryption == "AES256") &&
+         response.header("x-amz-server-side-encryption-customer-algorithm").empty();
+}
+
+// RFC 9110, 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::optional<WallTime> parse_date(std::string_view text) {
+  std::tm utc{};
+  const std::string copy(text);
+  const char* end = ::strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  if (end == nullptr || *end != '\0') {
+    return std::nullopt;
+  }
+  return WallTime(std::chrono::seconds(::timegm(&utc)));
+}
+
+// Seconds only: the form with a date is not used by stores.
+std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text) {
+  std::uint32_t seconds = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (text.empty() || failure != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return std::chrono::seconds(std::min(seconds, 86'400U));
+}
+
+StoreError transport_error(const HttpError& error, const std::string& where) {
+  StoreError store_error{.kind = StoreErrorKind::retry,
+                         .message = error.message + " (" + where + ")"};
+  switch (error.kind) {
+    case HttpError::Kind::certificate:
+      store_error.kind = StoreErrorKind::configuration;
+      store_error.code = "CertificateError";
+      store_error.advice = "Set S3_CA_FILE to the authority that signed the store's certificate.";
+      break;
+    case HttpError::Kind::malformed:
+      store_error.code = "NoHttpAnswer";
+      store_error.advice = "Check AWS_ENDPOINT_URL.";
+      break;
+    case HttpError::Kind::timeout:
+      store_error.code = "Timeout";
+      break;
+    case HttpError::Kind::too_large:
+      store_error.code = "AnswerTooLarge";
+      break;
+    case HttpError::Kind::transport:
+      store_error.code = "ConnectionFailed";
+      break;
+  }
+  return store_error;
+}
+
+StoreError unexpected_answer(const HttpResponse& response, std::string message) {
+  return {.kind = StoreErrorKind::retry,
+          .http_status = response.status,
+          .code = "UnexpectedAnswer",
+          .message = std::move(message)};
+}
+
+HttpHeaders name_headers(const ObjectName& name) {
+  HttpHeaders headers;
+  headers.emplace_back("content-type", name.content_type);
+  for (const auto& [key, value] : name.metadata) {
+    headers.emplace_back(std::string(kMetadataPrefix) + key, value);
+  }
+  return headers;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<S3Client>> S3Client::make(Options options, Outside outside) {
+  Result<S3Endpoint> endpoint = S3Endpoint::make(options.endpoint);
+  if (!endpoint) {
+    return endpoint.error();
+  }
+  return std::unique_ptr<S3Client>(new S3Client(std::move(options), std::move(*endpoint), outside));
+}
+
+S3Client::S3Client(Options options, S3Endpoint endpoint, Outside outside)
+    : options_(std::move(options)),
+      endpoint_(std::move(endpoint)),
+      credentials_(outside.credentials),
+      clock_(outside.clock),
+      http_({.ca_file = options_.ca_file,
+             .connections_max = options_.connections_max,
+             .user_agent = "sluice/" SLUICE_VERSION}) {}
+
+ObjectStore::Capabilities S3Client::capabilities() const {
+  return {.conditional_put = conditional_put_, .metadata = true};
+}
+
+std::string S3Client::describe() const {
+  return "s3://" + options_.endpoint.bucket + " at " + endpoint_.base_url();
+}
+
+bool S3Client::refresh_credentials() { return credentials_.refresh(); }
+void S3Client::wake() { http_.wake(); }
+
+void S3Client::poll(MonotonicTime until) {
+  if (deferred_.empty()) {
+    http_.poll(until);
+    return;
+  }
+  std::deque<std::function<void()>> ready;
+  ready.swap(deferred_);
+  for (const auto& completion : ready) {
+    completion();
+  }
+}
+
+// ---- one attempt --------------------------------------------------------------------------------
+
+const sigv4::SigningKey& S3Client::signing_key(const Credentials& credentials,
+                                               const sigv4::Scope& scope) {
+  std::string wanted =
+      sigv4::amz_day(scope.time) + credentials.access_key_id + "/" + credentials.secret_access_key;
+  if (wanted != signing_key_for_) {
+    signing_key_ = sigv4::signing_key(credentials.secret_access_key, scope);
+    signing_key_for_ = std::move(wanted);
+  }
+  return signing_key_;
+}
+
+HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
+  const S3Location location = endpoint_.locate(call.key);
+  const sigv4::Scope scope{.region = options_.endpoint.region,
+                           .time = clock_.wall_now() + clock_offset_};
+  sigv4::Request request{
+      .method = call.method, .path = location.path, .query = call.query, .headers = call.headers};
+  if (call.has_body) {
+    request.payload_hash = sigv4::hex(call.sha256 ? *call.sha256 : sha256_of(call.body));
+  }
+  request.headers.emplace_back("host", location.host);
+  request.headers.emplace_back("x-amz-content-sha256", request.payload_hash);
+  request.headers.emplace_back("x-amz-date", sigv4::amz_date(scope.time));
+  if (!credentials.session_token.empty()) {
+    request.headers.emplace_back("x-amz-security-token", credentials.session_token);
+  }
+  std::string authorization = sigv4::authorization({.access_key_id = credentials.access_key_id,
+                                                    .key = signing_key(credentials, scope),
+                                                    .scope = scope},
+                                                   request, sigv4::PathRules::s3());
+  HttpRequest http{.method = call.method,
+                   .url = location.url + (call.query.empty() ? "" : "?" + call.query),
+                   .headers = std::move(request.headers)};
+  http.headers.emplace_back("authorization", std::move(authorization));
+  return http;
+}
+
+void S3Client::send(Call call, AnswerCompletion completion) {
+  Result<Credentials> credentials = credentials_.current();
+  if (!credentials) {
+    StoreError error{.kind = StoreErrorKind::configuration,
+                     .code = "NoCredentials",
+                     .message = credentials.error().message,
+                     .advice = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."};
+    deferred_.emplace_back([completion = std::move(completion), error = std::move(error)] {
+      completion({.response = {}, .error = error});
+    });
+    return;
+  }
+  HttpRequest http = sign(call, *credentials);
+  http.fresh_connection = std::exchange(fresh_connection_, false);
+  http.limits = {.connect_timeout = options_.connect_timeout,
+                 .deadline = options_.request_deadline *
+                             static_cast<std::int64_t>(1 + call.body.size() / kMiB),
+                 .low_speed_time = options_.low_speed_time,
+                 .body_bytes_max = call.answer_bytes_max};
+  if (call.has_body) {
+    http.body_bytes = call.body.size();
+    http.body = [body = call.body](std::uint64_t begin, std::span<std::byte> into) {
+      return body.read(begin, into);
+    };
+  }
+  http_.start(std::move(http),
+              [this, call = std::move(call), completion = std::move(completion)](
+                  HttpOutcome outcome) { completion(judge(call, std::move(outcome))); });
+}
+
+S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {
+  Answer answer{.response = std::move(outcome.response), .error = std::nullopt};
+  const HttpResponse& response = answer.response;
+  if (outcome.error) {
+    answer.error = transport_error(*outcome.error, endpoint_.base_url());
+    return answer;
+  }
+  const bool is_success = response.status >= 200 && response.status < 300;
+  // A 200 may carry an error: the status line went out before the work was done.
+  if (is_success && (call.method == "GET" || root_element(response.body) != "Error")) {
+    return answer;
+  }
+  S3ErrorBody body = scan_s3_error(response.body);
+  if (!body.is_error && is_success) {
+    return answer;
+  }
+  if (body.region.empty()) {
+    body.region = std::string(response.header("x-amz-bucket-region")).substr(0, 64);
+  }
+  answer.error = classify({.http_status = response.status,
+                           .code = body.code,
+                           .message = body.message,
+                           .region = body.region,
+                           .retry_after = parse_retry_after(response.header("retry-after"))});
+  const bool conditional =
+      std::any_of(call.headers.begin(), call.headers.end(),
+                  [](const auto& header) { return header.first == "if-none-match"; });
+  learn(*answer.error, response, conditional);
+  if (conditional && !conditional_put_ && answer.error->code == "NotImplemented") {
+    answer.error->kind = StoreErrorKind::conflict;  // without the condition it goes
+  }
+  return answer;
+}
+
+void S3Client::learn(const StoreError& error, const HttpResponse& response, bool conditional) {
+  if (error.kind == StoreErrorKind::clock_skew) {
+    if (const auto date = parse_date(response.header("date"))) {
+      const auto offset = *date - clock_.wall_now();
+      clock_offset_ = std::chrono::abs(offset) < kOffsetMin ? std::chrono::nanoseconds(0) : offset;
+    }
+  }
+  if (conditional && error.code == "NotImplemented") {
+    conditional_put_ = false;
+  }
+  // What garbled a request once would garble the next one too.
+  fresh_connection_ = fresh_connection_ || error.code == "RequestTimeout" ||
+                      error.code == "BadDigest" || error.code == "XAmzContentSHA256Mismatch";
+}
+
+// ---- the operations -----------------------------------------------------------------------------
+
+void S3Client::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
+  Call call{.method = "PUT",
+            .key = std::move(request.name.key),
+            .headers = name_headers(request.name),
+            .body = std::move(request.body),
+            .sha256 = request.sha256,
+            .has_body = true};
+  if (request.if_none_match && conditional_put_) {
+    call.headers.emplace_back("if-none-match", "*");
+  }
+  const ObjectBody body = call.body;
+  send(std::move(call), [body, completion = std::move(completion)](Answer answer) {
+    if (!answer.error && answer.response.header("etag").empty()) {
+      answer.error = unexpected_answer(answer.response, "no ETag in the answer");
+    }
+    if (!answer.error && etag_is_md5(answer.response)) {
+      const std::string ours = md5_hex(body);
+      if (!ours.empty() && unquoted(answer.response.header("etag")) != ours) {
+        answer.error = unexpected_answer(
+            answer.response, "the store confirmed another checksum (ETag) than " + ours);
+        answer.error->code = "EtagMismatch";
+      }
+    }
+    completion({.value = {.etag = std::string(answer.response.header("etag"))},
+                .error = std::move(answer.error)});
+  });
+}
+
+void S3Client::head(std::string key, StoreCompletion<std::optional<ObjectInfo>> completion) {
+  send({.method = "HEAD", .key = std::move(key)},
+       [completion = std::move(completion)](Answer answer) {
+         if (answer.response.status == 404 && answer.error) {
+           completion({});
+           return;
+         }
+         if (answer.error) {
+           completion({.value = {}, .error = std::move(answer.error)});
+           return;
+         }
+         ObjectInfo info{.etag = std::string(answer.response.header("etag"))};
+         const std::string_view bytes = answer.response.header("content-length");
+         std::from_chars(bytes.data(), bytes.data() + bytes.size(), info.bytes);
+         for (const auto& [name, value] : answer.response.headers) {
+           if (name.starts_with(kMetadataPrefix)) {
+             info.metadata.emplace_back(name.substr(kMetadataPrefix.size()), value);
+           }
+         }
+         completion({.value = std::move(info), .error = std::nullopt});
+       });
+}
+
+void S3Client::get(GetRequest request, StoreCompletion<std::optional<std::string>> completion) {
+  send({.method = "GET", .key = std::move(request.key), .answer_bytes_max = request.bytes_max},
+       [completion = std::move(completion)](Answer answer) {
+         if (answer.error && answer.error->code == "NoSuchKey") {
+           completion({});
+           return;
+         }
+         if (answer.error && answer.error->code == "AnswerTooLarge") {
+           answer.error->kind = StoreErrorKind::this_object;
+         }
+         completion({.value = std::move(answer.response.body), .error = std::move(answer.error)});
+       });
+}
+
+void S3Client::create_multipart(ObjectName name, StoreCompletion<std::string> completion) {
+  Call call{.method = "POST", .key = std::move(name.key), .query = "uploads="};
+  call.headers = name_headers(name);
+  call.has_body = true;  // of no bytes: some stores want a Content-Length
+  send(std::move(call), [completion = std::move(completion)](Answer answer) {
+    std::string id = element_text(answer.response.body, {.name = "UploadId"});
+    if (!answer.error && id.empty()) {
+      answer.error = unexpected_answer(answer.response, "no UploadId in the answer");
+    }
+    completion({.value = std::move(id), .error = std::move(answer.error)});
+  });
+}
+
+void S3Client::upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) {
+  Call call{.method = "PUT",
+            .key = std::move(request.key),
+            .query = "partNumber=" + std::to_string(request.number) +
+                     "&uploadId=" + sigv4::uri_encode(request.upload_id, false),
+            .body = std::move(request.body),
+            .sha256 = request.sha256,
+            .has_body = true};
+  const std::uint32_t number = request.number;
+  send(std::move(call), [number, completion = std::move(completion)](Answer answer) {
+    std::string etag(answer.response.header("etag"));
+    if (!answer.error && etag.empty()) {
+      answer.error = unexpected_answer(answer.response, "no ETag in the answer");
+    }
+    completion(
+        {.value = {.number = number, .etag = std::move(etag)}, .error = std::move(answer.error)});
+  });
+}
+
+void S3Client::complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) {
+  auto text = std::make_shared<std::string>("<CompleteMultipartUpload>");
+  for (const UploadedPart& part : request.parts) {
+    *text += "<Part><PartNumber>" + std::to_string(part.number) + "</PartNumber><ETag>" +
+             xml_escape(part.etag) + "</ETag></Part>";
+  }
+  *text += "</CompleteMultipartUpload>";
+  Call call{.method = "POST",
+            .key = std::move(request.key),
+            .query = "uploadId=" + sigv4::uri_encode(request.upload_id, false),
+            .headers = {{"content-type", "application/xml"}},
+            .has_body = true};
+  call.body.append(std::as_bytes(std::span(*text)), text);
+  if (request.if_none_match && conditional_put_) {
+    call.headers.emplace_back("if-none-match", "*");
+  }
+  send(std::move(call), [completion = std::move(completion)](Answer answer) {
+    const std::string& body = answer.response.body;
+    if (!answer.error && root_element(body) != "CompleteMultipartUploadResult") {
+      answer.error = unexpected_answer(answer.response, "the answer does not confirm the upload");
+    }
+    completion({.value = {.etag = element_text(body, {.name = "ETag"})},
+                .error = std::move(answer.error)});
+  });
+}
+
+void S3Client::abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) {
+  send({.method = "DELETE",
+        .key = std::move(upload.key),
+        .query = "uploadId=" + sigv4::uri_encode(upload.upload_id, false)},
+       [completion = std::move(completion)](Answer answer) {
+         if (answer.error && answer.error->kind == StoreErrorKind::upload_lost) {
+           answer.error.reset();
+         }
+         completion({.value = {}, .error = std::move(answer.error)});
+       });
+}
+
+void S3Client::remove(std::string key, StoreCompletion<Nothing> completion) {
+  send({.method = "DELETE", .key = std::move(key)},
+       [completion = std::move(completion)](Answer answer) {
+         completion({.value = {}, .error = std::move(answer.error)});
+       });
+}
+
+}  // namespace sluice

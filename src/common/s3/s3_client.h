@@ -1,0 +1,88 @@
+// S3Client: the ObjectStore that speaks S3 over HTTP. Each request is one attempt, signed with the
+// time at which it leaves; what an answer means is in retry_policy.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "common/http/curl_client.h"
+#include "common/platform/clock.h"
+#include "common/s3/credentials.h"
+#include "common/s3/object_store.h"
+#include "common/s3/s3_endpoint.h"
+#include "common/s3/sigv4.h"
+
+namespace sluice {
+
+class S3Client final : public ObjectStore {
+ public:
+  struct Options {
+    S3Endpoint::Options endpoint;
+    std::string ca_file;               // PEM; empty: the system's
+    std::size_t connections_max = 64;  // kept open
+    std::chrono::milliseconds connect_timeout{10'000};
+    // For a request without a body; each MiB of body adds a minute.
+    std::chrono::milliseconds request_deadline{60'000};
+    std::chrono::seconds low_speed_time{30};
+  };
+
+  // Rejected where the endpoint is none. The credentials and the clock outlive the client.
+  struct Outside {
+    CredentialsProvider& credentials;
+    const Clock& clock;
+  };
+  static Result<std::unique_ptr<S3Client>> make(Options options, Outside outside);
+
+  [[nodiscard]] Capabilities capabilities() const override;
+  [[nodiscard]] std::string describe() const override;
+  void put(PutRequest request, StoreCompletion<PutOutcome> completion) override;
+  void head(std::string key, StoreCompletion<std::optional<ObjectInfo>> completion) override;
+  void get(GetRequest request, StoreCompletion<std::optional<std::string>> completion) override;
+  void create_multipart(ObjectName name, StoreCompletion<std::string> completion) override;
+  void upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) override;
+  void complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) override;
+  void abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) override;
+  void remove(std::string key, StoreCompletion<Nothing> completion) override;
+  bool refresh_credentials() override;
+  void poll(MonotonicTime until) override;
+  void wake() override;
+
+ private:
+  struct Call {
+    std::string method;
+    std::string key;
+    std::string query = {};
+    HttpHeaders headers = {};  // signed with the others
+    ObjectBody body = {};
+    std::optional<Sha256> sha256 = {};
+    bool has_body = false;
+    std::size_t answer_bytes_max = kMiB;
+  };
+  struct Answer {
+    HttpResponse response;
+    std::optional<StoreError> error;
+  };
+  using AnswerCompletion = std::function<void(Answer)>;
+
+  S3Client(Options options, S3Endpoint endpoint, Outside outside);
+  void send(Call call, AnswerCompletion completion);
+  [[nodiscard]] HttpRequest sign(const Call& call, const Credentials& credentials);
+  [[nodiscard]] const sigv4::SigningKey& signing_key(const Credentials& credentials,
+                                                     const sigv4::Scope& scope);
+  [[nodiscard]] Answer judge(const Call& call, HttpOutcome outcome);
+  void learn(const StoreError& error, const HttpResponse& response, bool conditional);
+
+  Options options_;
+  S3Endpoint endpoint_;
+  CredentialsProvider& credentials_;
+  const Clock& clock_;
+  CurlClient http_;
+  std::deque<std::function<void()>> deferred_;  // completions of what could not be sent
+  std::chrono::nanoseconds clock_offset_{0};    // the store's clock minus ours
+  bool conditional_put_ = true;                 // until the store says that it cannot
+  bool fresh_connection_ = false;               // the next request takes one
+  std::string signing_key_for_;                 // day and access key of signing_key_
+  sigv4::SigningKey signing_key_{};
+};
+
+}  // namespace sluice

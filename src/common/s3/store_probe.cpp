@@ -1,0 +1,84 @@
+#include "common/s3/store_probe.h"
+
+#include <memory>
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kProbeText = "sluice: can this be written?\n";
+
+// Shared with its completions, which may come after the deadline.
+class Probing : public std::enable_shared_from_this<Probing> {
+ public:
+  Probing(ObjectStore& store, const StoreProbe& probe) : store_(store), probe_(probe) {}
+
+  std::vector<PrefixProbe> run() {
+    const MonotonicTime until = std::chrono::steady_clock::now() + probe_.deadline;
+    for (const std::string& prefix : probe_.prefixes) {
+      results_.push_back({.prefix = prefix, .error = no_answer(), .remove_error = {}});
+      open_ += 1;
+      put(results_.size() - 1, true);
+    }
+    while (open_ > 0 && std::chrono::steady_clock::now() < until) {
+      store_.poll(until);
+    }
+    return results_;
+  }
+
+ private:
+  static StoreError no_answer() {
+    return {.kind = StoreErrorKind::retry,
+            .code = "Timeout",
+            .message = "no answer in time",
+            .advice = "Check the network and AWS_ENDPOINT_URL."};
+  }
+
+  [[nodiscard]] std::string key_of(std::size_t index) const {
+    return probe_.prefixes[index] + ".sluice-probe-" + probe_.instance;
+  }
+
+  void put(std::size_t index, bool may_repeat) {
+    PutRequest request;
+    request.name = {.key = key_of(index), .content_type = "text/plain"};
+    request.body.append(std::as_bytes(std::span(kProbeText)), nullptr);
+    request.if_none_match = false;  // one that an earlier start left is no reason to fail
+    store_.put(std::move(request),
+               [self = shared_from_this(), index, may_repeat](StoreResult<PutOutcome> result) {
+                 if (result.error && may_repeat && self->worth_repeating(*result.error)) {
+                   self->put(index, false);
+                 } else if (result.error) {
+                   self->results_[index].error = std::move(result.error);
+                   self->open_ -= 1;
+                 } else {
+                   self->results_[index].error.reset();
+                   self->remove(index);
+                 }
+               });
+  }
+
+  void remove(std::size_t index) {
+    store_.remove(key_of(index),
+                  [self = shared_from_this(), index](StoreResult<ObjectStore::Nothing> removed) {
+                    self->results_[index].remove_error = std::move(removed.error);
+                    self->open_ -= 1;
+                  });
+  }
+
+  bool worth_repeating(const StoreError& error) {
+    return error.kind == StoreErrorKind::clock_skew || error.kind == StoreErrorKind::conflict ||
+           (error.kind == StoreErrorKind::refresh_credentials && store_.refresh_credentials());
+  }
+
+  ObjectStore& store_;
+  const StoreProbe probe_;
+  std::vector<PrefixProbe> results_;
+  std::size_t open_ = 0;
+};
+
+}  // namespace
+
+std::vector<PrefixProbe> probe_store(ObjectStore& store, const StoreProbe& probe) {
+  return std::make_shared<Probing>(store, probe)->run();
+}
+
+}  // namespace sluice
