@@ -1,0 +1,46 @@
+// FakeS3Server: runs tests/fakes/s3_server.py for as long as this lives, and talks to its control
+// endpoints. For one thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/units.h"
+
+namespace sluice {
+
+class FakeS3Server {
+ public:
+  // `arguments` as s3_server.py takes them.
+  explicit FakeS3Server(std::vector<std::string> arguments = {});
+  FakeS3Server(const FakeS3Server&) = delete;
+  FakeS3Server& operator=(const FakeS3Server&) = delete;
+  ~FakeS3Server();
+
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+  void fault(const nlohmann::json& fault) { static_cast<void>(control("fault", fault)); }
+  void clear() { static_cast<void>(control("clear", nlohmann::json::object())); }
+  void set(const nlohmann::json& values) { static_cast<void>(control("set", values)); }
+  void deny(const std::string& prefix, bool denied);
+  [[nodiscard]] nlohmann::json log() { return control("log", nullptr); }
+  [[nodiscard]] nlohmann::json objects() { return control("objects", nullptr); }
+  [[nodiscard]] nlohmann::json requests() { return control("requests", nullptr); }
+  [[nodiscard]] nlohmann::json uploads() { return control("uploads", nullptr); }
+  // Writes to the log that replaced an object.
+  [[nodiscard]] std::size_t overwrites();
+
+ private:
+  // POST where there is a body, else GET.
+  nlohmann::json control(const std::string& name, const nlohmann::json& body);
+
+  pid_t pid_ = -1;
+  int lifeline_ = -1;
+  int port_ = 0;
+};
+
+}  // namespace sluice
