@@ -4,21 +4,26 @@
 #include <cstdio>
 #include <string>
 
+#include "commands/check.h"
 #include "commands/config.h"
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
+#include "commands/status.h"
 #include "commands/version.h"
 #include "common/config/config.h"
 
 namespace {
 
+using sluice::Config;
+
 struct Options {
   std::string config_path;
   bool markdown = false;
+  bool json = false;
   double rotate_timeout_s = 60;
 };
 
-using Command = int (*)(const sluice::Config& config, const Options& options);
+using Command = int (*)(const Config& config, const Options& options);
 
 int with_config(const Options& options, Command command) {
   auto sources = sluice::read_config_sources(options.config_path);
@@ -48,15 +53,19 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
 
+  const CLI::App* version = app.add_subcommand("version", "print the version");
+  CLI::App* config =
+      app.add_subcommand("config", "print the settings in effect and where they come from");
+  config->add_flag("--markdown", options.markdown, "print docs/configuration.md instead");
+  const CLI::App* check =
+      app.add_subcommand("check", "test settings, spool, disk and store; exit code 1 on a failure");
+  CLI::App* status = app.add_subcommand("status", "print what the running server is doing");
+  status->add_flag("--json", options.json, "print /status as it is");
   CLI::App* rotate = app.add_subcommand(
       "rotate", "seal what there is now, wait until it is uploaded, print the keys");
   rotate->add_option("--timeout", options.rotate_timeout_s, "how long to wait, in seconds")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
-  CLI::App* config =
-      app.add_subcommand("config", "print the settings in effect and where they come from");
-  config->add_flag("--markdown", options.markdown, "print docs/configuration.md instead");
-  CLI::App* version = app.add_subcommand("version", "print the version");
 
   try {
     app.parse(argc, argv);
@@ -70,14 +79,21 @@ int main(int argc, char** argv) {
   if (config->parsed() && options.markdown) {
     return sluice::config_markdown_command();
   }
+  Command command = nullptr;
   if (config->parsed()) {
-    return with_config(options, [](const sluice::Config& loaded, const Options& /*given*/) {
-      return sluice::config_command(loaded);
-    });
+    command = [](const Config& loaded, const Options&) { return sluice::config_command(loaded); };
+  } else if (check->parsed()) {
+    command = [](const Config& loaded, const Options&) { return sluice::check_command(loaded); };
+  } else if (status->parsed()) {
+    command = [](const Config& loaded, const Options& given) {
+      return sluice::status_command(loaded, {given.json});
+    };
+  } else if (rotate->parsed()) {
+    command = [](const Config& loaded, const Options& given) {
+      const std::chrono::duration<double> timeout(given.rotate_timeout_s);
+      return sluice::rotate_command(
+          loaded, {std::chrono::duration_cast<std::chrono::milliseconds>(timeout)});
+    };
   }
-  return with_config(options, [](const sluice::Config& loaded, const Options& given) {
-    return sluice::rotate_command(
-        loaded,
-        {std::chrono::milliseconds(static_cast<std::int64_t>(given.rotate_timeout_s * 1000))});
-  });
+  return with_config(options, command);
 }

@@ -17,7 +17,7 @@ std::string Reports::status_text() const {
   for (const auto& [name, section] : sections_) {
     status[name] = section();
   }
-  return status.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return status.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/config/value_text.h"
+#include "common/s3/object_key.h"
 
 namespace sluice {
 
@@ -29,37 +30,16 @@ std::string host_complaint(std::string_view text) {
 }
 
 std::string prefix_complaint(std::string_view text) {
-  constexpr std::size_t kPrefixBytesMax = 512;  // a key has 1024, the rest needs about 120
-  if (text.size() > kPrefixBytesMax) {
-    return "must have at most 512 bytes";
-  }
-  if (std::any_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\';
-      })) {
-    return "must not hold control characters or backslashes";
-  }
-  if (text.front() == '/') {
-    return "must not begin with '/': keys have no root";
-  }
-  while (!text.empty()) {
-    const std::size_t slash = text.find('/');
-    const std::string_view folder = text.substr(0, slash);
-    if (folder == "." || folder == ".." || (folder.empty() && slash != std::string_view::npos)) {
-      return "must not hold an empty, \".\" or \"..\" folder";
-    }
-    if (slash == std::string_view::npos) {
-      break;
-    }
-    text.remove_prefix(slash + 1);
-  }
-  return "";
+  return validate_key_prefix(text)
+             ? ""
+             : "must be what a key can begin with: no '/' in front, no empty, \".\" or \"..\" "
+               "folder, no control character or backslash, UTF-8, at most 512 bytes";
 }
 
 std::string instance_complaint(std::string_view text) {
-  constexpr std::size_t kInstanceBytesMax = 64;
-  return text.size() <= kInstanceBytesMax && holds_only(text, ".-_")
-             ? ""
-             : "must be at most 64 letters, digits, '.', '-' and '_'";
+  return validate_instance(text) ? ""
+                                 : "must be 1 to 64 letters, digits, '.', '-' and '_', and begin "
+                                   "with a letter, a digit or '_'";
 }
 
 std::string bucket_complaint(std::string_view text) {

@@ -8,8 +8,6 @@ namespace sluice {
 
 std::string protocols_complaint(std::string_view text);
 std::string host_complaint(std::string_view text);
-// What keys begin with: no control characters, no leading '/', no empty, "." or ".." folder, so
-// that it means the same in S3 and in a directory.
 std::string prefix_complaint(std::string_view text);
 std::string instance_complaint(std::string_view text);
 std::string bucket_complaint(std::string_view text);

@@ -1,0 +1,34 @@
+// `sluice check`: would Sluice work here? Settings, spool and disk, ports, store. Works beside a
+// running server: takes no lock, and what it writes has names of its own and is removed again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/platform/filesystem.h"
+#include "common/s3/store_probe.h"
+
+namespace sluice {
+
+struct CheckLine {
+  enum class Verdict : std::uint8_t { ok, warning, failure };
+  Verdict verdict = Verdict::ok;
+  std::string subject;  // "spool", "disk sync"
+  std::string text;     // what was found and, where it is not well, what to do
+};
+
+// Prints a line each. 0 where none is a failure, else 1. Blocks for up to about a minute.
+int check_command(const Config& config);
+
+// The parts. All block for a few file operations.
+std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem);
+CheckLine check_sync(Filesystem& filesystem, const Path& directory);
+// What the probes of a store found.
+std::vector<CheckLine> judge_probes(const std::vector<PrefixProbe>& probes,
+                                    const std::string& store);
+
+std::string to_text(const CheckLine& line);
+
+}  // namespace sluice

@@ -1,0 +1,133 @@
+#include "commands/check.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "commands/store_of.h"
+#include "common/platform/clock.h"
+#include "common/platform/disk_hazard.h"
+#include "common/platform/posix_filesystem.h"
+#include "scratch_directory.h"
+
+using namespace sluice;
+using Verdict = CheckLine::Verdict;
+
+namespace {
+
+Verdict worst(const std::vector<CheckLine>& lines, std::string_view subject) {
+  Verdict verdict = Verdict::ok;
+  for (const CheckLine& line : lines) {
+    if (line.subject == subject) {
+      verdict = std::max(verdict, line.verdict);
+    }
+  }
+  return verdict;
+}
+
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a_spool_that_does_not_exist_yet_is_fine_and_is_not_made") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  Config config;
+  config.spool_bytes_max = kMiB;
+  config.spool_dir = scratch.path() / "a" / "spool";
+  const auto lines = check_spool(config, filesystem);
+  CHECK(worst(lines, "spool") == Verdict::ok);
+  CHECK(worst(lines, "disk sync") != Verdict::failure);
+  CHECK(std::filesystem::is_empty(scratch.path()));
+}
+
+TEST_CASE("a_spool_of_everybody_is_a_failure_and_one_of_the_group_a_warning") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  Config config;
+  config.spool_dir = scratch.path();
+  ::chmod(scratch.path().c_str(), 0777);
+  CHECK(worst(check_spool(config, filesystem), "spool") == Verdict::failure);
+  ::chmod(scratch.path().c_str(), 0770);
+  CHECK(worst(check_spool(config, filesystem), "spool") == Verdict::warning);
+  ::chmod(scratch.path().c_str(), 0700);
+  CHECK(worst(check_spool(config, filesystem), "spool") == Verdict::ok);
+  CHECK(access_hazard({FileType::directory, 0, 0, {}, 12345, 0700}, 1)->serious);
+}
+
+TEST_CASE("a_file_in_the_place_of_the_spool_is_a_failure") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  Config config;
+  config.spool_dir = scratch.path() / "file";
+  REQUIRE(filesystem.open(config.spool_dir, OpenMode::create_new));
+  CHECK(worst(check_spool(config, filesystem), "spool") == Verdict::failure);
+  config.spool_dir = scratch.path() / "file" / "spool";
+  CHECK(worst(check_spool(config, filesystem), "spool") == Verdict::failure);
+}
+
+TEST_CASE("a_spool_larger_than_its_disk_is_warned_about") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  Config config;
+  config.spool_dir = scratch.path();
+  config.spool_bytes_max = 1ULL << 50U;
+  CHECK(worst(check_spool(config, filesystem), "spool room") == Verdict::warning);
+}
+
+TEST_CASE("memory_is_no_disk") {
+  struct stat info {};
+  if (::stat("/dev/shm", &info) != 0) {
+    MESSAGE("no /dev/shm here");
+    CHECK_FALSE(filesystem_hazard("/nowhere"));
+    return;
+  }
+  const auto hazard = filesystem_hazard("/dev/shm");
+  REQUIRE(hazard);
+  CHECK(holds(*hazard, "/dev/shm is in memory (tmpfs)"));
+}
+
+TEST_CASE("the_sync_test_leaves_nothing_behind") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  const CheckLine line = check_sync(filesystem, scratch.path());
+  CHECK(line.verdict != Verdict::failure);
+  CHECK(holds(line.text, "written and synced in"));
+  CHECK(std::filesystem::is_empty(scratch.path()));
+  CHECK(check_sync(filesystem, scratch.path() / "missing").verdict == Verdict::failure);
+}
+
+TEST_CASE("a_refused_prefix_is_a_failure_with_the_stores_reason_and_a_left_probe_is_not") {
+  StoreError error;
+  error.http_status = 403;
+  error.code = "AccessDenied";
+  error.advice = "Allow s3:PutObject.";
+  const auto lines = judge_probes(
+      {{"xml-events/", {}, {}}, {"quarantine/", error, {}}, {"other/", {}, error}}, "s3://bucket");
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].verdict == Verdict::ok);
+  CHECK(lines[1].verdict == Verdict::failure);
+  CHECK(holds(lines[1].text, "quarantine/"));
+  CHECK(holds(lines[1].text, "AccessDenied"));
+  CHECK(holds(lines[1].text, "Allow s3:PutObject."));
+  CHECK(lines[2].verdict == Verdict::ok);
+}
+
+TEST_CASE("the_directory_of_the_settings_takes_a_probe") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  SystemClock clock;
+  Config config;
+  config.output_dir = scratch.path() / "objects";
+  auto store = store_of(config, "test", {filesystem, clock});
+  REQUIRE(store);
+  const auto probes =
+      probe_store(*store->store, {{"a/", "b/"}, "test", std::chrono::milliseconds(20000)});
+  REQUIRE(probes.size() == 2);
+  CHECK_FALSE(probes[0].error);
+  CHECK_FALSE(probes[1].error);
+}
