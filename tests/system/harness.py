@@ -240,7 +240,7 @@ class FakeS3:
         self.process = subprocess.Popen(
             [sys.executable, TOP / "tests" / "fakes" / "s3_server.py", "--directory",
              self.directory, "--bucket", self.BUCKET, "--access-key", self.ACCESS_KEY,
-             "--secret-key", self.SECRET_KEY, "--stdin-lifeline"],
+             "--secret-key", self.SECRET_KEY, "--host-suffix", "localhost", "--stdin-lifeline"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.port = int(self.process.stdout.readline())
 
