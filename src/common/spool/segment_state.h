@@ -1,0 +1,33 @@
+// SegmentState: what a segment file is, from O(1) of its bytes and its side seal.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/platform/filesystem.h"
+#include "common/spool/segment_format.h"
+#include "common/spool/segment_settings.h"
+
+namespace sluice {
+
+struct SegmentState {
+  enum class Kind : std::uint8_t {
+    sealed,    // header, settings and seal are valid
+    unsealed,  // header and settings are valid; records, to be scanned
+    empty,     // holds no record and never did
+    unusable,  // neither: to be set aside, for `reason`
+    newer,     // written by a newer program: to be left alone
+  };
+  Kind kind = Kind::unusable;
+  SegmentHeader header;
+  SegmentSettings settings;
+  SegmentSeal seal;
+  std::string reason;
+  std::unique_ptr<File> file;  // open for reading
+};
+
+// Blocks. Fatal: the file cannot be opened or read now, which says nothing about what it is.
+Result<SegmentState> inspect_segment(Filesystem& filesystem, const Path& directory,
+                                     const SegmentId& id);
+
+}  // namespace sluice

@@ -1,0 +1,561 @@
+#include "stages/rotate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/log/log.h"
+#include "common/spool/segment_catalog.h"
+#include "common/spool/segment_files.h"
+#include "common/xml/block_cost.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::uint64_t kTornBytesKept = 64 * kKiB;
+constexpr std::uint64_t kDamagedBytesKept = 64 * kMiB;
+constexpr int kBlocksATurn = 16;
+constexpr std::chrono::seconds kConsumptionInterval{1};
+constexpr std::string_view kDamage = "spool.damage";
+constexpr std::string_view kSetAside = "spool.set_aside";
+constexpr std::string_view kNewer = "spool.newer_segment";
+constexpr std::string_view kStuck = "spool.recovery";
+
+}  // namespace
+
+Rotator::Rotator(Options options, Links links)
+    : options_(options),
+      links_(links),
+      disk_(links.spool, links.stream.clock(), links.conditions, links.pause_reading,
+            options.disk) {}
+
+Status Rotator::process(RotateInput input, Outbox<Block>& /*out*/) {
+  if (auto* finished = std::get_if<FinishedSegment>(&input)) {
+    if (known_.insert(finished->id.num).second) {
+      if (finished->abandoned || !finished->file) {
+        to_examine_.push_back(finished->id);
+      } else {
+        to_seal_.push_back(std::move(*finished));
+      }
+    }
+  } else if (auto* outcome = std::get_if<SegmentOutcome>(&input)) {
+    const auto found = in_egress_.find(outcome->id.num);
+    if (found == in_egress_.end()) {
+      return {};
+    }
+    in_egress_.erase(found);
+    if (outcome->kind == SegmentOutcome::Kind::postponed) {
+      ready_[{links_.stream.writing_num.load(), outcome->id.num}] = {outcome->id, true};
+    } else {
+      forget(outcome->id);
+    }
+  } else if (std::holds_alternative<DrainEgress>(input)) {
+    draining_ = true;
+    list(!listed_);
+  }
+  busy_ = true;
+  return {};
+}
+
+Status Rotator::on_idle(Outbox<Block>& out) {
+  const MonotonicTime now = links_.stream.clock().now();
+  prepare();
+  if (!listed_ || unhanded_seen_ != links_.stream.finished_unhanded.load()) {
+    list(!listed_);
+  }
+  busy_ = false;
+  if (now >= retry_at_) {
+    busy_ = seal_one() || scan_step() || examine_one() || unlink_one_empty();
+  }
+  if (Status status = admit(out); !status) {
+    return status;
+  }
+  disk_.look(links_.books.bytes_in_records.load());
+  links_.books.bytes_on_disk.store(disk_.bytes_used());
+  links_.books.segments_in_spool.store(known_.size());
+  return {};
+}
+
+MonotonicTime Rotator::wake_at() const {
+  const MonotonicTime now = links_.stream.clock().now();
+  if (busy_) {
+    return now;
+  }
+  MonotonicTime at = disk_.next_at();
+  if (blocked_) {
+    at = std::min(at, now + options_.admit_interval);
+  }
+  return retry_at_ > now ? std::min(at, retry_at_) : at;
+}
+
+bool Rotator::finished() const {
+  return draining_ && to_seal_.empty() && to_examine_.empty() && !scan_ && ready_.empty() &&
+         !admission_ && in_egress_.empty();
+}
+
+// What is prepared is of no use any more, but for the newest: see needs_successor.
+Status Rotator::finish(Outbox<Block>& /*out*/) {
+  discard_stale();
+  return {};
+}
+
+// ---- what there is ------------------------------------------------------------------------------
+
+void Rotator::list(bool first) {
+  StreamDirectory& stream = links_.stream;
+  unhanded_seen_ = stream.finished_unhanded.load();
+  const std::uint64_t below = stream.writing_num.load();
+  auto listing = list_segments(stream.filesystem(), stream.path());
+  if (!listing) {
+    log::limited(log::Level::error, "spool not listed", {{"error", listing.error().message}});
+    unhanded_seen_ = ~std::uint64_t{0};  // again at the next turn
+    return;
+  }
+  listed_ = true;
+  for (const auto& segment : listing->segments) {
+    if (segment.id.num < below && known_.insert(segment.id.num).second) {
+      to_examine_.push_back(segment.id);
+    }
+  }
+  if (!first) {
+    return;
+  }
+  // Nobody else works on what is numbered below while egress begins.
+  for (const SegmentId& id : listing->orphans) {
+    if (id.num < below) {
+      (void)unlink_segment(stream, id).ok();
+    }
+  }
+  for (const std::string& name : listing->leftover) {
+    const auto id = segment_id_of(name.substr(0, name.find('.')), "");
+    if (!id || id->num < below) {
+      (void)stream.filesystem().unlink(stream.path() / name).ok();
+    }
+  }
+  for (const std::string& name : listing->odd) {
+    log::warning("not a segment, ignored", {{"path", (stream.path() / name).string()}});
+  }
+  // What an egress before this one was told of and unlinked, but could not tell us.
+  for (auto entry = stream.pieces_by_num.begin(); entry != stream.pieces_by_num.end();) {
+    if (known_.contains(entry->first)) {
+      ++entry;
+    } else {
+      links_.books.pieces_in_spool -= entry->second;
+      entry = stream.pieces_by_num.erase(entry);
+    }
+  }
+}
+
+// ---- preparing ----------------------------------------------------------------------------------
+
+// The newest segment must not be unlinked before a newer one is durable.
+bool Rotator::needs_successor() const {
+  return !known_.empty() && *known_.rbegin() >= links_.stream.newest_durable_num();
+}
+
+// Spool made one itself, above all that were prepared: those are of no use.
+void Rotator::discard_stale() {
+  StreamDirectory& stream = links_.stream;
+  while (auto prepared = links_.prepared.try_pop()) {
+    if (prepared->id.num < stream.newest_durable_num()) {
+      (void)stream.filesystem().unlink(segment_path(stream.path(), prepared->id)).ok();
+    }
+  }
+}
+
+// How many Spool took in the last second says how many to have ready.
+void Rotator::note_consumption() {
+  const MonotonicTime now = links_.stream.clock().now();
+  if (now < consumption_at_) {
+    return;
+  }
+  consumption_at_ = now + kConsumptionInterval;
+  const std::uint64_t consumed = links_.stream.made_by_writer.load() + prepared_total_ -
+                                 std::min<std::uint64_t>(prepared_total_, links_.prepared.size());
+  const std::uint64_t rate = consumed - std::min(consumed, consumed_before_);
+  consumed_before_ = consumed;
+  prepare_target_ =
+      std::min<std::size_t>(std::max<std::uint64_t>(rate + 1, 2), links_.prepared.capacity());
+}
+
+void Rotator::prepare() {
+  StreamDirectory& stream = links_.stream;
+  note_consumption();
+  const bool paused = links_.pause_reading.load();
+  const std::size_t target = paused || draining_ ? 1 : prepare_target_;
+  if (needs_successor()) {
+    discard_stale();
+  } else if (draining_) {
+    return;
+  }
+  const std::size_t there = links_.prepared.size();
+  if (there >= target || stream.clock().now() < prepare_retry_at_) {
+    return;
+  }
+  auto made = stream.create_segments(target - there,
+                                     paused || draining_ ? 0 : options_.segment_allocate_bytes);
+  if (!made) {
+    // Spool says so where it matters: it makes one itself when it needs one.
+    log::limited(log::Level::warning, "segment not prepared", {{"error", made.error().message}});
+    prepare_retry_at_ = stream.clock().now() + options_.retry_interval;
+    return;
+  }
+  for (auto& segment : *made) {
+    PreparedSegment prepared{segment.header.id, std::move(segment.file)};
+    if (links_.prepared.try_push(prepared)) {
+      ++prepared_total_;
+    } else if (prepared.id.num < stream.newest_durable_num()) {
+      (void)stream.filesystem().unlink(segment_path(stream.path(), prepared.id)).ok();
+    }
+  }
+}
+
+// ---- sealing and recovery -----------------------------------------------------------------------
+
+bool Rotator::seal_one() {
+  if (to_seal_.empty()) {
+    return false;
+  }
+  FinishedSegment& segment = to_seal_.front();
+  if (Status status = seal(segment); !status) {
+    retry_later("segment not sealed", segment.id, status.error());
+    return false;
+  }
+  account(segment.id, segment.summary.pieces());
+  ready_[{segment.id.num, segment.id.num}] = {segment.id, false};
+  to_seal_.pop_front();
+  return true;
+}
+
+Status Rotator::seal(FinishedSegment& segment) {
+  if (segment.file) {
+    const std::unique_ptr<File> file = std::move(segment.file);
+    const auto record =
+        encode_seal_record(segment.summary, CrcSeed(links_.stream.header_of(segment.id)));
+    // Cut before the sync, so that nothing can lie behind a durable SEAL record; this also returns
+    // the rest of the allocation.
+    Status status = write_all(*file, record, segment.summary.end);
+    if (status) {
+      status = file->truncate(segment.summary.end + record.size());
+    }
+    if (status) {
+      status = file->fdatasync();
+    }
+    if (status) {
+      return {};
+    }
+    log::warning("segment sealed by a side file",
+                 {{"segment", to_string(segment.id)}, {"error", status.error().message}});
+  }
+  SegmentSeal side_seal;
+  side_seal.summary = segment.summary;
+  side_seal.kept = {{kRecordsBegin, segment.summary.end}};
+  return write_side_seal(links_.stream, segment.id, side_seal);
+}
+
+bool Rotator::examine_one() {
+  if (scan_ || to_examine_.empty()) {
+    return false;
+  }
+  const SegmentId id = to_examine_.front();
+  auto state = inspect_segment(links_.stream.filesystem(), links_.stream.path(), id);
+  if (!state && state.error().code == ENOENT) {
+    known_.erase(id.num);
+    to_examine_.pop_front();
+    return true;
+  }
+  if (!state) {
+    // At the end of the line, so that one bad file does not hold the others up.
+    to_examine_.pop_front();
+    to_examine_.push_back(id);
+    retry_later("segment not readable", id, state.error());
+    return false;
+  }
+  to_examine_.pop_front();
+  sort(id, std::move(*state));
+  return true;
+}
+
+void Rotator::sort(const SegmentId& id, SegmentState state) {
+  switch (state.kind) {
+    case SegmentState::Kind::sealed:
+      account(id, state.seal.summary.pieces());
+      if (state.seal.summary.pieces() == 0) {
+        empty_.push_back(id);
+      } else {
+        ready_[{id.num, id.num}] = {id, true};
+      }
+      return;
+    case SegmentState::Kind::unsealed: {
+      const Path path = segment_path(links_.stream.path(), id);
+      auto file = links_.stream.filesystem().open(path, OpenMode::read_write);
+      if (!file) {
+        to_examine_.push_back(id);
+        retry_later("segment not readable", id, file.error());
+        return;
+      }
+      scan_.emplace(Scan{id, SegmentRecovery(std::move(*file), state.header)});
+      return;
+    }
+    case SegmentState::Kind::empty:
+      account(id, 0);
+      empty_.push_back(id);
+      return;
+    case SegmentState::Kind::unusable:
+      set_aside(id, state.reason);
+      return;
+    case SegmentState::Kind::newer:
+      // It stays known, so that nobody looks at it again.
+      links_.conditions.raise(kNewer, Conditions::Severity::alarm,
+                              "segment " + to_string(id) + ": " + state.reason +
+                                  "; it stays where it is until a newer program runs");
+      return;
+  }
+}
+
+bool Rotator::scan_step() {
+  if (!scan_) {
+    return false;
+  }
+  if (!scan_->done) {
+    auto done = scan_->recovery.step(options_.scan_step_bytes);
+    if (!done) {
+      const SegmentId id = scan_->id;
+      scan_.reset();
+      to_examine_.push_back(id);
+      retry_later("segment not scanned", id, done.error());
+      return false;
+    }
+    scan_->done = *done;
+    return true;
+  }
+  if (Status status = conclude_scan(); !status) {
+    retry_later("recovered segment not sealed", scan_->id, status.error());
+    return false;
+  }
+  scan_.reset();
+  return true;
+}
+
+Status Rotator::conclude_scan() {
+  const SegmentId id = scan_->id;
+  const SegmentRecovery& recovery = scan_->recovery;
+  const SegmentSeal seal = recovery.seal();
+  for (const KeptRange& range : recovery.damage()) {
+    Status status = quarantine_range(
+        links_.stream, id, recovery.file(),
+        {range, "damage", kDamagedBytesKept, "was durable and does not verify any more"});
+    if (!status) {
+      return status;
+    }
+  }
+  if (const auto torn = recovery.torn_tail()) {
+    Status status = quarantine_range(
+        links_.stream, id, recovery.file(),
+        {*torn, "torn", kTornBytesKept, "behind the last whole record: never acknowledged"});
+    if (!status) {
+      return status;
+    }
+  }
+  if (seal.summary.records > 0) {
+    if (Status status = write_side_seal(links_.stream, id, seal); !status) {
+      return status;
+    }
+  }
+  // Counted once all of it is durable, so that a retry counts nothing twice.
+  for (const KeptRange& range : recovery.damage()) {
+    links_.books.bytes_damaged += range.end - range.begin;
+    links_.conditions.raise(kDamage, Conditions::Severity::alarm,
+                            "segment " + to_string(id) + " is damaged: bytes copied to " +
+                                links_.stream.quarantine().string() + "; check the disk");
+  }
+  if (const auto torn = recovery.torn_tail()) {
+    links_.books.bytes_torn += torn->end - torn->begin;
+  }
+  log::info("segment recovered", {{"stream", std::string(to_string(links_.stream.stream()))},
+                                  {"segment", to_string(id)},
+                                  {"events", seal.summary.events},
+                                  {"malformed", seal.summary.malformed},
+                                  {"bytes", seal.summary.run_bytes}});
+  account(id, seal.summary.pieces());
+  if (seal.summary.pieces() > 0) {
+    ready_[{id.num, id.num}] = {id, true};
+  } else {
+    empty_.push_back(id);
+  }
+  return {};
+}
+
+// Nothing to upload, no object.
+bool Rotator::unlink_one_empty() {
+  const auto found = std::find_if(empty_.begin(), empty_.end(), [&](const SegmentId& id) {
+    return id.num < links_.stream.newest_durable_num();
+  });
+  if (found == empty_.end()) {
+    return false;
+  }
+  const SegmentId id = *found;
+  if (Status status = unlink_segment(links_.stream, id); !status) {
+    retry_later("empty segment not unlinked", id, status.error());
+    return false;
+  }
+  empty_.erase(found);
+  forget(id);
+  return true;
+}
+
+void Rotator::set_aside(const SegmentId& id, const std::string& reason) {
+  SetAside why;
+  why.reason = reason;
+  if (Status status = set_segment_aside(links_.stream, id, why); !status) {
+    to_examine_.push_back(id);
+    retry_later("segment not set aside", id, status.error());
+    return;
+  }
+  links_.conditions.raise(kSetAside, Conditions::Severity::alarm,
+                          "segment " + to_string(id) + " was set aside in " +
+                              links_.stream.quarantine().string() + ": " + reason);
+  if (const auto pieces = links_.stream.take_finished(id.num)) {
+    links_.books.pieces_set_aside += *pieces;
+    links_.books.pieces_in_spool -= *pieces;
+  }
+  forget(id);
+}
+
+// Enters a segment into the books, once a process.
+void Rotator::account(const SegmentId& id, std::uint64_t pieces) {
+  StreamDirectory& stream = links_.stream;
+  const auto written = stream.take_finished(id.num);
+  if (!stream.pieces_by_num.emplace(id.num, pieces).second) {
+    return;
+  }
+  if (written && *written > pieces) {
+    links_.books.pieces_lost_to_damage += *written - pieces;
+    links_.books.pieces_in_spool -= *written - pieces;
+  } else if (id.num < stream.first_new_num()) {
+    links_.books.pieces_found_at_start += pieces;
+    links_.books.pieces_in_spool += pieces;
+  }
+}
+
+void Rotator::forget(const SegmentId& id) {
+  known_.erase(id.num);
+  const auto pieces = links_.stream.pieces_by_num.find(id.num);
+  if (pieces != links_.stream.pieces_by_num.end()) {
+    links_.books.pieces_in_spool -= pieces->second;
+    links_.stream.pieces_by_num.erase(pieces);
+  }
+}
+
+void Rotator::retry_later(std::string_view what, const SegmentId& id, const Error& error) {
+  log::limited(log::Level::error, what, {{"segment", to_string(id)}, {"error", error.message}});
+  links_.conditions.raise(kStuck, Conditions::Severity::alarm,
+                          std::string(what) + ": " + error.message + "; trying again");
+  retry_at_ = links_.stream.clock().now() + options_.retry_interval;
+}
+
+// ---- admission ----------------------------------------------------------------------------------
+
+Status Rotator::admit(Outbox<Block>& out) {
+  blocked_ = false;
+  for (int turn = 0; turn < kBlocksATurn; ++turn) {
+    if (!admission_) {
+      if (Status status = begin_admission(); !status) {
+        return status;
+      }
+      if (!admission_) {
+        return {};
+      }
+    }
+    if (!admission_->range) {
+      auto range = admission_->walker.next();
+      if (!range) {
+        return range.error();
+      }
+      CHECK_THAT(range->has_value());
+      admission_->range = **range;
+    }
+    if (!dispatch(out)) {
+      blocked_ = true;
+      return {};
+    }
+  }
+  busy_ = true;
+  return {};
+}
+
+// Opens the first segment of the line, if one may go.
+Status Rotator::begin_admission() {
+  const auto next = std::find_if(ready_.begin(), ready_.end(), [&](const auto& entry) {
+    return entry.second.id.num < links_.stream.newest_durable_num();
+  });
+  if (next == ready_.end() || in_egress_.size() >= options_.segments_admitted_max ||
+      links_.stream.clock().now() < retry_at_) {
+    return {};
+  }
+  const Ready ready = next->second;
+  StreamDirectory& stream = links_.stream;
+  auto state = inspect_segment(stream.filesystem(), stream.path(), ready.id);
+  auto rejects = read_rejects(stream.filesystem(), stream.path(), ready.id);
+  if (!state || (!rejects && rejects.error().kind != ErrorKind::rejected)) {
+    retry_later("segment not readable", ready.id, state ? rejects.error() : state.error());
+    return {};
+  }
+  ready_.erase(next);
+  if (state->kind != SegmentState::Kind::sealed || !rejects) {
+    set_aside(ready.id, rejects ? "sealed, but now: " + state->reason : rejects.error().message);
+    return {};
+  }
+  auto segment = std::make_shared<SealedSegment>();
+  segment->id = ready.id;
+  segment->stream = stream.stream();
+  segment->path = segment_path(stream.path(), ready.id);
+  segment->file = std::move(state->file);
+  segment->header = std::move(state->header);
+  segment->settings = std::move(state->settings);
+  segment->seal = std::move(state->seal);
+  segment->known_rejects = *std::move(rejects);
+  segment->found_at_start = ready.found;
+  BlockWalker walker(*segment->file, segment->header, segment->seal.kept,
+                     segment->settings.block_bytes);
+  in_egress_[ready.id.num] = ready.id;
+  admission_.emplace(Admission{std::move(segment), std::move(walker), 0, std::nullopt});
+  return {};
+}
+
+// False: no room, in memory or in the queue.
+bool Rotator::dispatch(Outbox<Block>& out) {
+  const auto range = *admission_->range;
+  auto room = room_for(block_cost_bytes(admission_->segment->settings, range.end - range.begin));
+  if (!room) {
+    return false;
+  }
+  Block block;
+  block.segment = admission_->segment;
+  block.index = admission_->next_index;
+  block.last = range.last;
+  block.begin = range.begin;
+  block.end = range.end;
+  block.room = std::move(*room);
+  if (!out.try_push(block)) {
+    return false;
+  }
+  ++admission_->next_index;
+  admission_->range.reset();
+  if (range.last) {
+    admission_.reset();
+  }
+  return true;
+}
+
+std::optional<Charge> Rotator::room_for(std::size_t bytes) {
+  auto room = links_.budget.try_charge(bytes);
+  if (!room && links_.budget.bytes_used() == 0) {
+    // More than there will ever be: alone, or never.
+    log::limited(log::Level::warning, "block over the memory share", {{"bytes", bytes}});
+    room = links_.budget.charge_anyway(bytes);
+  }
+  return room;
+}
+
+}  // namespace sluice
