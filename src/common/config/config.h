@@ -79,9 +79,9 @@ struct Config {
 
   // Memory and threads
   std::uint64_t memory_bytes_max = 256 * kMiB;
-  std::uint64_t block_bytes = 4 * kMiB;
-  std::uint64_t queue_capacity = 256;  // items of every queue
-  std::uint64_t receive_threads = 0;   // 0: thread_counts decides
+  std::uint64_t block_bytes = 4 * kMiB;  // load_config: less with little memory, unless set
+  std::uint64_t queue_capacity = 256;    // items of every queue
+  std::uint64_t receive_threads = 0;     // 0: thread_counts decides
   std::uint64_t frame_threads = 0;
   std::uint64_t validate_threads = 0;
   std::uint64_t convert_threads = 0;

@@ -4,6 +4,7 @@
 
 #include "common/config/settings.h"
 #include "common/config/value_text.h"
+#include "common/xml/block_cost.h"
 
 namespace sluice {
 
@@ -65,6 +66,14 @@ void check_sizes(const Config& config, std::vector<std::string>& complaints) {
   }
 }
 
+// What Rotate charges egress for a block of so many bytes.
+std::uint64_t block_cost(const Config& config, std::uint64_t bytes) {
+  SegmentSettings settings;
+  settings.format = config.output_format;
+  settings.pretty = config.pretty_print_json;
+  return block_cost_bytes(settings, bytes);
+}
+
 }  // namespace
 
 bool explicitly_set(const Config& config, std::string_view name) {
@@ -79,6 +88,14 @@ void apply_dependent_defaults(Config& config) {
   }
   if (!explicitly_set(config, "S3_FORCE_PATH_STYLE")) {
     config.s3_force_path_style = !config.aws_endpoint_url.empty();
+  }
+  if (!explicitly_set(config, "BLOCK_BYTES")) {
+    // Two blocks at least must fit, or the stages of egress would wait for each other.
+    constexpr std::uint64_t kBlockBytesLeast = 64 * kKiB;
+    while (config.block_bytes > kBlockBytesLeast &&
+           2 * block_cost(config, config.block_bytes) > config.egress_memory_bytes()) {
+      config.block_bytes /= 2;
+    }
   }
 }
 
@@ -105,6 +122,16 @@ std::vector<std::string> config_warnings(const Config& config) {
                          " does not end in '/': it becomes the beginning of file names, not a "
                          "folder");
     }
+  }
+  // A block is one record at least, and a record one event.
+  const std::uint64_t block_most = std::max(config.block_bytes, config.event_bytes_max);
+  if (block_cost(config, block_most) > config.egress_memory_bytes()) {
+    warnings.push_back(
+        "a block of " + bytes_text(block_most) + " may need " +
+        std::to_string(block_cost(config, block_most) / kMiB + 1) +
+        " MiB in egress, whose half of MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
+        " is less: such a block passes alone, over the bound. Raise "
+        "MEMORY_MAX_BYTES, or lower BLOCK_BYTES and MAX_MESSAGE_SIZE");
   }
   if (config.pretty_print_json && config.output_format != OutputFormat::json) {
     warnings.emplace_back("PRETTY_PRINT_JSON has no effect: OUTPUT_FORMAT is not json");

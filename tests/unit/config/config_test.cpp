@@ -201,6 +201,16 @@ TEST_CASE("sizes_that_cannot_work_together_are_refused_with_what_to_set") {
               "must be 0 to 3 with COMPRESSION=gzip"));
 }
 
+TEST_CASE("blocks_shrink_with_the_memory_unless_they_are_set") {
+  CHECK(load({})->block_bytes == 4 * kMiB);
+  CHECK(load({{"MEMORY_MAX_BYTES", "64MiB"}})->block_bytes == kMiB);
+  CHECK(load({{"MEMORY_MAX_BYTES", "64MiB"}})->warnings.empty());
+  const auto set = load({{"MEMORY_MAX_BYTES", "64MiB"}, {"BLOCK_BYTES", "4MiB"}});
+  CHECK(set->block_bytes == 4 * kMiB);
+  REQUIRE(set->warnings.size() == 1);
+  CHECK(holds(set->warnings[0], "a block of 4MiB may need 53 MiB in egress"));
+}
+
 TEST_CASE("path_style_follows_the_endpoint_unless_it_is_set") {
   CHECK_FALSE(load(s3_with({}))->s3_force_path_style);
   CHECK(load(s3_with({{"AWS_ENDPOINT_URL", "http://minio:9000/"}}))->s3_force_path_style);
