@@ -9,7 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+
+#include "common/base/result.h"
 
 namespace sluice::load {
 namespace {
@@ -27,7 +28,7 @@ Connection::Connection(Run& run, const addrinfo& address, std::uint64_t share)
       share_(share),
       last_progress_at_(std::chrono::steady_clock::now()) {
   if (!fd_.valid()) {
-    end("error", std::string("socket: ") + std::strerror(errno));
+    end("error", system_error("socket", errno).message);
     return;
   }
   if (run_.options.cut_random) {
@@ -35,7 +36,7 @@ Connection::Connection(Run& run, const addrinfo& address, std::uint64_t share)
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   if (::connect(fd_.get(), address.ai_addr, address.ai_addrlen) != 0 && errno != EINPROGRESS) {
-    end("error", std::string("connect: ") + std::strerror(errno));
+    end("error", system_error("connect", errno).message);
   }
 }
 
@@ -56,7 +57,7 @@ void Connection::on_ready(std::uint32_t events) {
     socklen_t length = sizeof error;
     ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     if (error != 0) {
-      end("error", std::string("connect: ") + std::strerror(error));
+      end("error", system_error("connect", error).message);
       return;
     }
     reached_server_ = true;
@@ -112,7 +113,7 @@ void Connection::send_some() {
         return;
       }
       const bool reset = errno == ECONNRESET || errno == EPIPE;
-      end(reset ? "rst" : "error", std::string("send: ") + std::strerror(errno));
+      end(reset ? "rst" : "error", system_error("send", errno).message);
       return;
     }
     count_sent(static_cast<std::size_t>(sent));
@@ -158,7 +159,7 @@ void Connection::receive() {
     if (errno == EAGAIN || errno == EINTR) {
       return;
     }
-    end(errno == ECONNRESET ? "rst" : "error", std::string("receive: ") + std::strerror(errno));
+    end(errno == ECONNRESET ? "rst" : "error", system_error("receive", errno).message);
     return;
   }
 }

@@ -9,6 +9,8 @@ namespace sluice::load {
 namespace {
 
 constexpr std::size_t kFormsWellFormed = 512;
+constexpr std::time_t kHour = 3600;
+constexpr std::time_t kDay = 24 * kHour;
 constexpr std::string_view kHole = "0123456789abcdef";
 constexpr std::string_view kUnset = "19700101000000Z";
 
@@ -76,7 +78,7 @@ const Kind& pick_kind(EventType type, Random& random) {
 
 // LDAP GeneralizedTime: UTC with Z, or local with an offset in hours.
 std::string date(std::time_t at, int offset_hours, const char* zone) {
-  at += offset_hours * 3600;
+  at += offset_hours * kHour;
   std::tm parts{};
   ::gmtime_r(&at, &parts);
   std::array<char, 32> text{};
@@ -130,9 +132,9 @@ Badge make_badge(const Kind& kind, Random& random, std::time_t now) {
   badge.first = pick(kFirstNames, random);
   badge.middle = same("B");
   badge.level = number(random.below(4));
-  badge.expires = same(date(now + 86400 * 365, 0, "Z"));
-  badge.activated = same(date(now - 86400 * 30, 0, "Z"));
-  badge.issued = same(date(now - 86400 * 31, 0, "Z"));
+  badge.expires = same(date(now + 365 * kDay, 0, "Z"));
+  badge.activated = same(date(now - 30 * kDay, 0, "Z"));
+  badge.issued = same(date(now - 31 * kDay, 0, "Z"));
   return badge;
 }
 
@@ -143,7 +145,7 @@ EventForm make_form(EventType type, Random& random, std::time_t now) {
   const std::string gateway = "cn=544de4aa06914073,ou=gateways,dc=plasec";
   const std::uint64_t point = 100 + random.below(900);
   const std::uint64_t panel = random.below(40);
-  const std::time_t recorded = now - static_cast<std::time_t>(random.below(3600));
+  const std::time_t recorded = now - static_cast<std::time_t>(random.below(kHour));
 
   FormWriter writer(random.below(4) != 0);
   writer.add("plasectrxGatewayDN", same(gateway));

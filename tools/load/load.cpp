@@ -144,7 +144,7 @@ void Load::update_interest(Lane& lane) {
 }
 
 // A connection has ended: the lane is done, or goes on with another one.
-void Load::after_end(Lane& lane) {
+void Load::after_end(Lane& lane) const {
   lane.share = lane.connection->share_left();
   lane.refusals = lane.connection->reached_server() ? 0 : lane.refusals + 1;
   lane.connection.reset();

@@ -37,7 +37,7 @@ class Load {
   void open(Lane& lane);
   void grant_by_rate();
   void update_interest(Lane& lane);
-  void after_end(Lane& lane);
+  void after_end(Lane& lane) const;
   void tend_lanes();
   void stop_all();
   [[nodiscard]] int wait_ms() const;

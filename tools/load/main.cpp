@@ -1,12 +1,13 @@
 // sluice-load: sends events (or a file) over TCP as the access-control system does, and says what
 // became of every connection.
 // Exit: 0 every connection was closed by the server's FIN, 1 otherwise, 2 bad usage.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "common/base/result.h"
 #include "load.h"
 #include "options.h"
 
@@ -58,7 +59,7 @@ int main(int argc, char** argv) {
   }
   Record record;
   if (!options.record.empty() && !record.open(options.record)) {
-    std::fprintf(stderr, "%s: %s\n", options.record.c_str(), std::strerror(errno));
+    std::fprintf(stderr, "%s\n", sluice::system_error(options.record, errno).message.c_str());
     return 1;
   }
   Load load(options, record, file);
