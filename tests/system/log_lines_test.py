@@ -37,8 +37,8 @@ def test_each_stable_line_is_there_once_with_its_fields(scratch):
     assert closed["bytes"] == 2 * len(SAMPLE) + 22
     assert closed["events"] + closed["malformed"] == 3
     assert closed["reason"] == "finished"
-    assert_fields(only(server, "rotated"), "segment", "reason", "bytes")
-    assert only(server, "rotated")["reason"] == "request"
+    assert_fields(only(server, "segment rotated"), "segment", "reason", "events")
+    assert only(server, "segment rotated")["reason"] == "request"
     assert_fields(server.lines("rejected")[0], "peer", "reason")
     uploaded = {line["key"] for line in server.lines("uploaded")}
     assert uploaded == set(evidence.list_objects(server.objects)), uploaded
@@ -49,9 +49,9 @@ def test_each_stable_line_is_there_once_with_its_fields(scratch):
 def test_rotation_says_why(scratch):
     server = scratch.server(ROTATION_INTERVAL=0.3, MAX_FILE_SIZE="100KiB").start()
     server.send(SAMPLE)
-    assert server.wait_for_line("rotated")["reason"] == "age"
+    assert server.wait_for_line("segment rotated")["reason"] == "age"
     server.send(SAMPLE * 100)
-    server.wait_for_line("rotated", reason="size")
+    server.wait_for_line("segment rotated", reason="size")
     server.stop()
 
 

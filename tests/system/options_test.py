@@ -357,8 +357,8 @@ def check_upload_concurrency(scratch):
         for number in range(4):
             server.send(SAMPLE)
             server.signal(signal.SIGUSR1)
-            harness.wait_for(lambda: len(server.lines("segment sealed")) > number
-                             or len(server.lines("rotated")) > number, f"rotation {number}")
+            harness.wait_for(lambda: len(server.lines("segment rotated")) > number,
+                             f"rotation {number}")
         harness.wait_for(lambda: len(evidence.data_objects(store.objects)) >= expected, "the others")
         assert len(evidence.data_objects(store.objects)) == expected
         server.kill()
