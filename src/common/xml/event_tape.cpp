@@ -79,32 +79,36 @@ EventTape::Span EventTape::store(std::string_view bytes) {
   return span;
 }
 
-char* EventTape::arena_chunk(std::uint32_t bytes) {
-  // The chunk's index is the upper half of a span's begin.
-  CHECK_THAT(arena_chunks_.size() < (std::size_t{1} << (32 - kArenaShift)));
+// Returns the first slot of a new chunk.
+std::uint32_t EventTape::add_chunk(std::uint32_t bytes) {
+  const auto slot = static_cast<std::uint32_t>(arena_slots_.size());
   arena_chunks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
   memory_bytes_ += bytes;
-  return arena_chunks_.back().get();
+  for (std::size_t at = 0; at < bytes; at += kArenaChunkBytes) {
+    arena_slots_.push_back(arena_chunks_.back().get() + at);
+  }
+  // A slot's index is the upper half of a span's begin.
+  CHECK_THAT(arena_slots_.size() <= (std::size_t{1} << (32 - kArenaShift)));
+  return slot;
 }
 
 EventTape::Span EventTape::reserve(std::uint32_t length, char** into) {
   CHECK_THAT(length <= kLengthMax);
-  if (length > kArenaOwnChunkBytes) {
-    *into = arena_chunk(length);
-    return {static_cast<std::uint32_t>(arena_chunks_.size() - 1) << kArenaShift, length, true};
-  }
-  if (length > kArenaChunkBytes - open_used_) {
-    arena_chunk(kArenaChunkBytes);
-    open_chunk_ = static_cast<std::uint32_t>(arena_chunks_.size() - 1);
-    open_used_ = 0;
-  }
-  if (arena_chunks_.empty()) {  // nothing at all was asked for
+  if (length == 0) {
     *into = nullptr;
     return {0, 0, true};
   }
-  const Span span{(open_chunk_ << kArenaShift) | (open_used_ & (kArenaChunkBytes - 1)), length,
-                  true};
-  *into = arena_chunks_[open_chunk_].get() + open_used_;
+  if (length > kArenaOwnChunkBytes) {
+    const std::uint32_t slot = add_chunk(length);
+    *into = arena_slots_[slot];
+    return {slot << kArenaShift, length, true};
+  }
+  if (length > kArenaChunkBytes - open_used_) {
+    open_slot_ = add_chunk(kArenaChunkBytes);
+    open_used_ = 0;
+  }
+  *into = arena_slots_[open_slot_] + open_used_;
+  const Span span{(open_slot_ << kArenaShift) + open_used_, length, true};
   open_used_ += length;
   return span;
 }
@@ -131,8 +135,8 @@ std::string_view EventTape::text(Span span, std::string_view source) const {
     CHECK_THAT(span.begin <= source.size() && span.length <= source.size() - span.begin);
     return source.substr(span.begin, span.length);
   }
-  const char* chunk = arena_chunks_[span.begin >> kArenaShift].get();
-  return {chunk + (span.begin & (kArenaChunkBytes - 1)), span.length};
+  const char* slot = arena_slots_[span.begin >> kArenaShift];
+  return {slot + (span.begin & (kArenaChunkBytes - 1)), span.length};
 }
 
 }  // namespace sluice

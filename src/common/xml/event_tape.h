@@ -70,7 +70,8 @@ class EventTape {
   std::uint32_t add_name(std::string_view name);
   // Copies `bytes`; the span is contiguous.
   Span store(std::string_view bytes);
-  // Room of `length` bytes for the caller to fill, and its span.
+  // Room of `length` bytes for the caller to fill, and its span. Spans of parts of it are made by
+  // adding to begin.
   Span reserve(std::uint32_t length, char** into);
 
   // -- reading ------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ class EventTape {
   };
 
   void push(Token token);
-  char* arena_chunk(std::uint32_t bytes);
+  std::uint32_t add_chunk(std::uint32_t bytes);
 
   std::vector<std::unique_ptr<Token[]>> token_pages_;
   std::size_t token_count_ = 0;
@@ -116,7 +117,8 @@ class EventTape {
   std::vector<std::unique_ptr<Token[]>> name_pages_;  // spans of the arena
   std::size_t name_count_ = 0;
   std::vector<std::unique_ptr<char[]>> arena_chunks_;
-  std::uint32_t open_chunk_ = 0;  // index of the chunk that small texts go to
+  std::vector<char*> arena_slots_;  // one for each kArenaChunkBytes of each chunk
+  std::uint32_t open_slot_ = 0;     // of the chunk that small texts go to
   std::uint32_t open_used_ = kArenaChunkBytes;
   std::size_t memory_bytes_ = 0;
 };
