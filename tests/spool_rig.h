@@ -86,7 +86,9 @@ class SpoolRig {
   SpoolRig(const SpoolRig&) = delete;
   SpoolRig& operator=(const SpoolRig&) = delete;
 
+  // As after a failure of egress: all that was on its way is gone.
   void new_rotator() {
+    uploading_.clear();
     rotator.emplace(options_.rotator, Rotator::Links{*spool, *stream, prepared, budget, books,
                                                      conditions, pause_reading});
   }
@@ -173,6 +175,9 @@ class SpoolRig {
     RecordBlock records;
     if (!read_records(*segment.file, segment.header, {block.begin, block.end}, buffer, records)) {
       return;
+    }
+    if (world_.filesystem.powered_off()) {
+      return;  // what was read are the zeros of a dead disk, and nobody is there to upload them
     }
     damaged_bytes += records.damaged_bytes;
     auto& events = uploading_[segment.id];
