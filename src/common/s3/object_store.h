@@ -98,8 +98,9 @@ struct ObjectName {
 struct PutRequest {
   ObjectName name;
   ObjectBody body;
-  std::optional<Sha256> sha256;  // of the body, where the caller has it: nothing is hashed twice
-  bool if_none_match = true;     // never overwrite; where the store cannot, it is left out
+  std::optional<Sha256> sha256 =
+      {};                     // of the body, where the caller has it: nothing is hashed twice
+  bool if_none_match = true;  // never overwrite; where the store cannot, it is left out
 };
 
 struct PutOutcome {
@@ -144,6 +145,7 @@ class ObjectStore {
   struct Capabilities {
     bool conditional_put = false;  // honours if_none_match
     bool metadata = false;         // head() gives back what put() was given
+    bool signs_payload = false;    // wants the SHA-256 of every body
   };
 
   virtual ~ObjectStore() = default;

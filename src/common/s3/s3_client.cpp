@@ -133,7 +133,7 @@ S3Client::S3Client(Options options, S3Endpoint endpoint, Outside outside)
              .user_agent = "sluice/" SLUICE_VERSION}) {}
 
 ObjectStore::Capabilities S3Client::capabilities() const {
-  return {.conditional_put = conditional_put_, .metadata = true};
+  return {.conditional_put = conditional_put_, .metadata = true, .signs_payload = true};
 }
 
 std::string S3Client::describe() const {

@@ -41,9 +41,13 @@ class Probing : public std::enable_shared_from_this<Probing> {
     PutRequest request;
     request.name = {.key = key_of(index), .content_type = "text/plain"};
     request.body.append(std::as_bytes(std::span(kProbeText)), nullptr);
-    request.if_none_match = false;  // one that an earlier start left is no reason to fail
     store_.put(std::move(request),
                [self = shared_from_this(), index, may_repeat](StoreResult<PutOutcome> result) {
+                 // One that an earlier start left is an answer too: the store looked at the
+                 // condition, after the rights.
+                 if (result.error && result.error->kind == StoreErrorKind::exists) {
+                   result.error.reset();
+                 }
                  if (result.error && may_repeat && self->worth_repeating(*result.error)) {
                    self->put(index, false);
                  } else if (result.error) {

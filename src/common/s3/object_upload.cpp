@@ -1,0 +1,365 @@
+#include "common/s3/object_upload.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/s3/sigv4.h"
+
+namespace sluice {
+namespace {
+
+// The store's clock is learnt from the first such answer; another one may come from a second
+// server. What goes on is a clock that nobody can follow.
+constexpr std::uint32_t kSkewsMax = 3;
+
+// Takes the first `bytes` bytes of `body`, which has as many.
+ObjectBody take_front(ObjectBody& body, std::uint64_t bytes) {
+  ObjectBody front;
+  ObjectBody rest;
+  for (const ObjectBody::Span& span : body.spans()) {
+    const std::size_t here =
+        static_cast<std::size_t>(std::min<std::uint64_t>(bytes - front.size(), span.bytes.size()));
+    front.append(span.bytes.first(here), span.owner);
+    rest.append(span.bytes.subspan(here), span.owner);
+  }
+  body = std::move(rest);
+  return front;
+}
+
+}  // namespace
+
+// ---- the body -----------------------------------------------------------------------------------
+
+void ObjectUpload::append(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  CHECK_THAT(!closed_);
+  if (state_ != State::open || giving_up_) {
+    return;
+  }
+  bytes_ += bytes.size();
+  pending_.append(bytes, std::move(owner));
+  cut_parts();
+}
+
+void ObjectUpload::close(const ObjectMetadata& more) {
+  CHECK_THAT(!closed_);
+  closed_ = true;
+  if (state_ != State::open || giving_up_) {
+    return;
+  }
+  cut_parts();
+  if (!multipart_) {
+    plan_.name.metadata.insert(plan_.name.metadata.end(), more.begin(), more.end());
+    sha256_ = sha256_of(pending_);
+    plan_.name.metadata.emplace_back("sha256", sigv4::hex(*sha256_));
+  }
+}
+
+void ObjectUpload::cut_parts() {
+  // Exactly one part is still a single PUT.
+  multipart_ = multipart_ || bytes_ > plan_.part_bytes;
+  while (multipart_ && (pending_.size() >= plan_.part_bytes || (closed_ && pending_.size() > 0))) {
+    const std::uint64_t bytes = std::min(pending_.size(), plan_.part_bytes);
+    parts_cut_ += 1;
+    parts_waiting_.push_back({.number = parts_cut_,
+                              .begin = bytes_cut_,
+                              .body = take_front(pending_, bytes),
+                              .sha256 = std::nullopt});
+    bytes_cut_ += bytes;
+  }
+}
+
+void ObjectUpload::end(State state) {
+  state_ = state;
+  pending_ = {};
+  parts_waiting_.clear();
+}
+
+void ObjectUpload::give_up() {
+  if (state_ != State::open || giving_up_) {
+    return;
+  }
+  giving_up_ = true;
+  pending_ = {};
+  parts_waiting_.clear();
+  if (in_flight_ == 0 && upload_id_.empty()) {
+    end(State::yielded);
+  }
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
+bool ObjectUpload::start_next() {
+  if (state_ != State::open || requesting_ || outside_.clock.now() < not_before_) {
+    return false;
+  }
+  if (giving_up_) {
+    return in_flight_ == 0 && start_abort();
+  }
+  if (plan_.look_first || checking_) {
+    return in_flight_ == 0 && start_head();
+  }
+  if (!may_send_) {
+    return false;
+  }
+  if (!multipart_) {
+    return closed_ && may_publish_ && start_put();
+  }
+  if (upload_id_.empty()) {
+    return start_multipart();
+  }
+  if (!parts_waiting_.empty()) {
+    return start_part();
+  }
+  return closed_ && may_publish_ && in_flight_ == 0 && start_complete();
+}
+
+MonotonicTime ObjectUpload::wake_at() const {
+  return state_ == State::open && not_before_ > outside_.clock.now() ? not_before_
+                                                                     : MonotonicTime::max();
+}
+
+bool ObjectUpload::enter(bool writes) {
+  if (!outside_.gate.try_start({.prefix = plan_.prefix, .writes = writes}, outside_.clock.now())) {
+    return false;
+  }
+  in_flight_ += 1;
+  return true;
+}
+
+void ObjectUpload::note_attempt() {
+  attempts_ += 1;
+  outside_.observer.on_attempt(*this, failures_ + refusals_ > 0);
+}
+
+template <class T>
+StoreCompletion<T> ObjectUpload::then(bool writes, void (ObjectUpload::*next)(StoreResult<T>&)) {
+  requesting_ = true;
+  return [weak = weak_from_this(), writes, next](StoreResult<T> result) {
+    const std::shared_ptr<ObjectUpload> self = weak.lock();
+    if (self == nullptr) {
+      return;
+    }
+    self->requesting_ = false;
+    self->in_flight_ -= 1;
+    self->outside_.gate.ended({.prefix = self->plan_.prefix, .writes = writes}, result.error);
+    (self.get()->*next)(result);
+  };
+}
+
+bool ObjectUpload::start_head() {
+  if (!enter(false)) {
+    return false;
+  }
+  outside_.store.head(plan_.name.key, then(false, &ObjectUpload::on_head));
+  return true;
+}
+
+bool ObjectUpload::start_put() {
+  if (!enter(true)) {
+    return false;
+  }
+  note_attempt();
+  outside_.store.put({.name = plan_.name, .body = pending_, .sha256 = sha256_},
+                     then(true, &ObjectUpload::on_put));
+  return true;
+}
+
+bool ObjectUpload::start_multipart() {
+  if (!enter(true)) {
+    return false;
+  }
+  outside_.store.create_multipart(plan_.name, then(true, &ObjectUpload::on_created));
+  return true;
+}
+
+bool ObjectUpload::start_part() {
+  if (!enter(true)) {
+    return false;
+  }
+  note_attempt();
+  Part part = std::move(parts_waiting_.front());
+  parts_waiting_.pop_front();
+  if (!part.sha256 && outside_.store.capabilities().signs_payload) {
+    part.sha256 = sha256_of(part.body);
+  }
+  PartRequest request{.key = plan_.name.key,
+                      .upload_id = upload_id_,
+                      .number = part.number,
+                      .begin = part.begin,
+                      .body = part.body,
+                      .sha256 = part.sha256};
+  outside_.store.upload_part(std::move(request), [weak = weak_from_this(), part = std::move(part)](
+                                                     StoreResult<UploadedPart> result) mutable {
+    if (const std::shared_ptr<ObjectUpload> self = weak.lock()) {
+      self->in_flight_ -= 1;
+      self->outside_.gate.ended({.prefix = self->plan_.prefix}, result.error);
+      self->on_part(result, part);
+    }
+  });
+  return true;
+}
+
+bool ObjectUpload::start_complete() {
+  if (!enter(true)) {
+    return false;
+  }
+  std::sort(parts_done_.begin(), parts_done_.end(),
+            [](const auto& a, const auto& b) { return a.number < b.number; });
+  outside_.store.complete_multipart(
+      {.key = plan_.name.key, .upload_id = upload_id_, .parts = parts_done_},
+      then(true, &ObjectUpload::on_put));
+  return true;
+}
+
+bool ObjectUpload::start_abort() {
+  if (upload_id_.empty()) {
+    end(State::yielded);
+    return false;
+  }
+  if (!enter(false)) {
+    return false;
+  }
+  outside_.store.abort_multipart({.key = plan_.name.key, .upload_id = upload_id_},
+                                 then(false, &ObjectUpload::on_aborted));
+  return true;
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+void ObjectUpload::on_put(StoreResult<PutOutcome>& result) {
+  if (result.error) {
+    fail(*result.error);
+    return;
+  }
+  etag_ = std::move(result.value.etag);
+  if (result.value.found_equal) {
+    found_ = ObjectInfo{.bytes = bytes_, .etag = etag_};
+  }
+  end(State::done);
+}
+
+void ObjectUpload::on_created(StoreResult<std::string>& result) {
+  if (result.error) {
+    fail(*result.error);
+    return;
+  }
+  upload_id_ = std::move(result.value);
+  failures_ = 0;
+}
+
+void ObjectUpload::on_part(StoreResult<UploadedPart>& result, Part& part) {
+  if (!result.error) {
+    parts_done_.push_back(std::move(result.value));
+    failures_ = 0;
+    return;
+  }
+  if (state_ == State::open && !giving_up_) {
+    parts_waiting_.push_front(std::move(part));
+  }
+  fail(*result.error);
+}
+
+void ObjectUpload::on_aborted(StoreResult<ObjectStore::Nothing>& /*result*/) {
+  end(State::yielded);  // parts that stay behind are for the bucket's lifecycle rule
+}
+
+void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
+  const bool was_looking = std::exchange(plan_.look_first, false);
+  if (result.error && (result.error->kind == StoreErrorKind::retry ||
+                       result.error->kind == StoreErrorKind::conflict)) {
+    plan_.look_first = was_looking;
+    fail(*result.error);
+    return;
+  }
+  if (result.error) {
+    if (checking_) {
+      // The PUT came as far as its condition: only the right to read is missing.
+      last_error_ = *result.error;
+      retry_after(outside_.gate.probe_interval());
+      outside_.observer.on_failure(*this, last_error_, outside_.gate.probe_interval());
+    }
+    return;  // looking is for those who may: a PUT overwrites nothing and says what is wrong
+  }
+  const bool was_lost = std::exchange(was_lost_, false);
+  const bool was_checking = std::exchange(checking_, false);
+  if (result.value) {
+    // A store without metadata compares bytes when it is asked to store them.
+    if (was_checking || outside_.store.capabilities().metadata) {
+      judge(*result.value);
+    }
+  } else if (was_lost) {
+    give_up();  // its parts are gone from memory too
+  } else if (was_checking) {
+    fail({.kind = StoreErrorKind::retry,
+          .code = "Contradiction",
+          .message = "the store says that the object exists, and that it does not"});
+  }
+}
+
+void ObjectUpload::judge(const ObjectInfo& info) {
+  if (plan_.is_ours(info)) {
+    found_ = info;
+    etag_ = info.etag;
+    end(State::done);
+  } else {
+    last_error_ = {.kind = StoreErrorKind::exists,
+                   .code = "DifferentObject",
+                   .message = "the metadata of the stored object name another digest"};
+    end(State::differs);
+  }
+}
+
+void ObjectUpload::hold(const StoreError& error) {
+  outside_.gate.hold(plan_.prefix, error, outside_.clock.now());
+}
+
+void ObjectUpload::fail(const StoreError& error) {
+  if (state_ != State::open) {
+    return;
+  }
+  last_error_ = error;
+  std::chrono::milliseconds delay{0};
+  switch (error.kind) {
+    case StoreErrorKind::retry:
+    case StoreErrorKind::conflict:
+      if (failures_ == 0) {
+        successes_before_ = outside_.gate.successes();
+      }
+      failures_ += 1;
+      delay = outside_.backoff.delay(failures_, error);
+      if (failures_ >= plan_.failures_to_yield && outside_.gate.successes() > successes_before_) {
+        give_up();
+      }
+      break;
+    case StoreErrorKind::refresh_credentials:
+      if (!outside_.store.refresh_credentials()) {
+        hold(error);
+      }
+      break;
+    case StoreErrorKind::clock_skew:
+      skews_ += 1;
+      if (skews_ > kSkewsMax) {
+        hold(error);
+      }
+      break;
+    case StoreErrorKind::configuration:
+      hold(error);
+      break;
+    case StoreErrorKind::this_object:
+      refusals_ += 1;
+      delay = outside_.backoff.delay(refusals_, error);
+      if (refusals_ >= plan_.refusals_max) {
+        end(State::refused);
+      }
+      break;
+    case StoreErrorKind::exists:
+    case StoreErrorKind::upload_lost:
+      checking_ = true;
+      was_lost_ = error.kind == StoreErrorKind::upload_lost;
+      break;
+  }
+  retry_after(delay);
+  outside_.observer.on_failure(*this, error, delay);
+}
+
+}  // namespace sluice
