@@ -1,0 +1,357 @@
+#include "stages/upload_segment.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "common/base/check.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kSource = "xml-stream-aggregator";
+
+std::size_t index_of(ObjectRole role) { return static_cast<std::size_t>(role); }
+
+std::string_view metadata_value(const ObjectMetadata& metadata, std::string_view name) {
+  for (const auto& [key, value] : metadata) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return {};
+}
+
+std::size_t cost_of(const std::vector<RejectedPiece>& pieces) {
+  std::size_t bytes = 0;
+  for (const RejectedPiece& piece : pieces) {
+    bytes += piece.bytes.capacity() + piece.reason.capacity() + sizeof(RejectedPiece);
+  }
+  return bytes;
+}
+
+std::string utc(WallTime time, const char* format) {
+  const auto seconds = static_cast<std::time_t>(
+      std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count());
+  std::tm broken_down{};
+  CHECK_THAT(::gmtime_r(&seconds, &broken_down) != nullptr);
+  std::array<char, 32> text{};
+  CHECK_THAT(std::strftime(text.data(), text.size(), format, &broken_down) > 0);
+  return text.data();
+}
+
+}  // namespace
+
+std::string_view to_string(ObjectRole role) {
+  switch (role) {
+    case ObjectRole::data:
+      return "data";
+    case ObjectRole::raw:
+      return "raw";
+    case ObjectRole::reasons:
+      return "reasons";
+  }
+  return "unknown";
+}
+
+std::string utc_seconds(WallTime time) { return utc(time, "%Y-%m-%dT%H:%M:%SZ"); }
+
+std::string utc_milliseconds(WallTime time) {
+  const auto milliseconds =
+      std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000;
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(milliseconds));
+  return utc(time, "%Y-%m-%dT%H:%M:%S") + fraction.data();
+}
+
+std::string reason_line(const RejectedPiece& piece, std::uint64_t offset) {
+  nlohmann::ordered_json line;
+  line["offset"] = offset;
+  line["length"] = piece.bytes.size();
+  line["peer"] = to_string(piece.peer);
+  line["time"] = utc_milliseconds(piece.received_at);
+  line["reason"] = piece.reason;
+  line["line"] = piece.line;
+  line["column"] = piece.column;
+  line["sequence"] = piece.sequence;
+  line["continues"] = piece.continues;
+  return line.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+SegmentUpload::SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUpload::Outside outside,
+                             std::array<bool, 3> confirmed)
+    : segment_(std::move(segment)),
+      limits_(limits),
+      outside_(outside),
+      confirmed_(confirmed),
+      keys_(object_keys(segment_->settings,
+                        {.id = segment_->id,
+                         .stream = segment_->stream,
+                         .first_received_at = segment_->seal.summary.first_received_at})),
+      frame_(std::make_shared<const ObjectFrame>(object_frame(segment_->settings))) {
+  // Whatever an earlier process may have stored is looked up before anything else.
+  if (segment_->found_at_start && outside_.store.capabilities().metadata) {
+    for (const ObjectRole role : kObjectRoles) {
+      make_object(role);
+    }
+  } else {
+    may_send_ = true;
+  }
+}
+
+// ---- blocks -------------------------------------------------------------------------------------
+
+void SegmentUpload::add(ConvertedBlock block) {
+  const std::uint32_t index = block.index;
+  CHECK_THAT(index >= next_index_ && !early_.contains(index));
+  early_.emplace(index, std::move(block));
+  take_in_order();
+}
+
+void SegmentUpload::take_in_order() {
+  for (auto next = early_.find(next_index_); next != early_.end();
+       next = early_.find(next_index_)) {
+    ConvertedBlock block = std::move(next->second);
+    early_.erase(next);
+    next_index_ += 1;
+    const bool last = block.last;
+    take(std::move(block));
+    if (last) {
+      CHECK_THAT(early_.empty());
+      finish();
+    }
+  }
+}
+
+void SegmentUpload::take(ConvertedBlock block) {
+  events_ += block.events;
+  pieces_ += block.pieces;
+  damaged_bytes_ += block.damaged_bytes;
+  for (const RejectedPiece& piece : block.rejected) {
+    rejects_.rejects.push_back({.index = static_cast<std::uint32_t>(piece.sequence & 0xFFFFFFFFU),
+                                .reason = piece.reason,
+                                .line = piece.line,
+                                .column = piece.column});
+  }
+  if (dropping_) {
+    return;
+  }
+  if (!block.rejected.empty()) {
+    take_rejected(block);
+  }
+  if (!block.body.empty()) {
+    take_events(block);
+  }
+}
+
+void SegmentUpload::take_rejected(ConvertedBlock& block) {
+  auto run = std::make_shared<RejectedRun>();
+  run->room = block.room.split(std::min(cost_of(block.rejected), block.room.bytes()));
+  run->pieces = std::move(block.rejected);
+  rejected_.push_back(std::move(run));
+}
+
+void SegmentUpload::take_events(ConvertedBlock& block) {
+  struct Owner {
+    Buffer body;
+    Charge room;
+  };
+  const bool is_first = !std::exchange(has_events_, true);
+  if (confirmed_[index_of(ObjectRole::data)]) {
+    return;
+  }
+  ObjectUpload& data = make_object(ObjectRole::data);
+  data.append(as_bytes(is_first ? frame_->prefix : frame_->separator), frame_);
+  auto owner = std::make_shared<Owner>();
+  owner->body = std::move(block.body);
+  owner->room = std::move(block.room);
+  const std::span<const std::byte> bytes = owner->body.bytes();
+  data.append(bytes, std::move(owner));
+}
+
+void SegmentUpload::finish() {
+  whole_ = true;
+  std::sort(rejects_.rejects.begin(), rejects_.rejects.end(),
+            [](const Reject& a, const Reject& b) { return a.index < b.index; });
+  if (dropping_) {
+    return;
+  }
+  finish_data();
+  finish_quarantine();
+}
+
+void SegmentUpload::finish_data() {
+  const std::shared_ptr<ObjectUpload>& data = object(ObjectRole::data);
+  if (!has_events_ || confirmed_[index_of(ObjectRole::data)]) {
+    objects_[index_of(ObjectRole::data)].reset();  // was only looked up
+    return;
+  }
+  data->append(as_bytes(frame_->suffix), frame_);
+  ObjectMetadata more;
+  if (!segment_->known_rejects) {
+    more.emplace_back("rejected", rejects_.hash());
+  }
+  more.emplace_back("events", std::to_string(events_));
+  data->close(more);
+}
+
+void SegmentUpload::finish_quarantine() {
+  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons}) {
+    if (rejects_.rejects.empty() || confirmed_[index_of(role)]) {
+      objects_[index_of(role)].reset();
+    }
+  }
+  if (rejects_.rejects.empty()) {
+    return;
+  }
+  auto lines = std::make_shared<std::string>();
+  ObjectUpload* raw =
+      confirmed_[index_of(ObjectRole::raw)] ? nullptr : &make_object(ObjectRole::raw);
+  std::uint64_t offset = 0;
+  for (const auto& run : rejected_) {
+    for (const RejectedPiece& piece : run->pieces) {
+      *lines += reason_line(piece, offset);
+      offset += piece.bytes.size();
+      if (raw != nullptr) {
+        raw->append(as_bytes(piece.bytes), run);
+      }
+    }
+  }
+  rejected_.clear();
+  ObjectMetadata more;
+  if (!segment_->known_rejects) {
+    more.emplace_back("rejected", rejects_.hash());
+  }
+  more.emplace_back("pieces", std::to_string(rejects_.rejects.size()));
+  if (raw != nullptr) {
+    raw->close(more);
+  }
+  if (!confirmed_[index_of(ObjectRole::reasons)]) {
+    ObjectUpload& reasons = make_object(ObjectRole::reasons);
+    reasons.append(as_bytes(*lines), lines);
+    reasons.close(more);
+  }
+}
+
+void SegmentUpload::drop() {
+  dropping_ = true;
+  rejected_.clear();
+  for (auto& [index, block] : early_) {
+    block.body.reset();
+    for (RejectedPiece& piece : block.rejected) {
+      std::string().swap(piece.bytes);
+    }
+    block.room.release();
+  }
+  for (const auto& upload : objects_) {
+    if (upload != nullptr) {
+      upload->give_up();
+    }
+  }
+}
+
+// ---- objects ------------------------------------------------------------------------------------
+
+ObjectMetadata SegmentUpload::base_metadata() const {
+  ObjectMetadata metadata = {
+      {"uploaded_at", utc_seconds(outside_.clock.wall_now())},
+      {"source", std::string(kSource)},
+      {"segment", to_string(segment_->id)},
+      {"digest", to_hex(segment_->seal.summary.digest)},
+      {"first-seq", std::to_string(first_sequence())},
+      {"last-seq", std::to_string(last_sequence())},
+      {"sluice-version", SLUICE_VERSION},
+  };
+  if (segment_->known_rejects) {
+    metadata.emplace_back("rejected", segment_->known_rejects->hash());
+  }
+  return metadata;
+}
+
+ObjectUpload& SegmentUpload::make_object(ObjectRole role) {
+  std::shared_ptr<ObjectUpload>& upload = objects_[index_of(role)];
+  if (upload != nullptr) {
+    return *upload;
+  }
+  ObjectUpload::Plan plan;
+  plan.prefix =
+      role == ObjectRole::data ? segment_->settings.prefix : segment_->settings.quarantine_prefix;
+  plan.name.key = role == ObjectRole::data  ? keys_.data
+                  : role == ObjectRole::raw ? keys_.raw
+                                            : keys_.reasons;
+  plan.name.content_type = role == ObjectRole::data
+                               ? std::string(content_type(segment_->settings.format))
+                           : role == ObjectRole::raw ? "application/xml"
+                                                     : "application/x-ndjson";
+  plan.name.metadata = base_metadata();
+  plan.look_first = segment_->found_at_start && outside_.store.capabilities().metadata &&
+                    !confirmed_[index_of(role)];
+  plan.is_ours = [segment = segment_, last = last_sequence()](const ObjectInfo& info) {
+    if (metadata_value(info.metadata, "digest") == to_hex(segment->seal.summary.digest)) {
+      return true;
+    }
+    // A restored backup of the spool: the store has all of this segment, and more.
+    const std::string_view text = metadata_value(info.metadata, "last-seq");
+    std::uint64_t stored = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), stored);
+    return metadata_value(info.metadata, "segment") == to_string(segment->id) &&
+           failure == std::errc() && end == text.data() + text.size() && stored >= last;
+  };
+  plan.part_bytes = limits_.part_bytes;
+  plan.refusals_max = limits_.refusals_max;
+  plan.failures_to_yield = limits_.failures_to_yield;
+  upload = ObjectUpload::make(std::move(plan), outside_);
+  if (may_send_) {
+    upload->allow_send();
+  }
+  if (may_publish_) {
+    upload->allow_publish();
+  }
+  return *upload;
+}
+
+bool SegmentUpload::looked() const {
+  return std::all_of(objects_.begin(), objects_.end(),
+                     [](const auto& upload) { return upload == nullptr || upload->looked(); });
+}
+
+bool SegmentUpload::all_done() const {
+  return whole_ && std::all_of(objects_.begin(), objects_.end(), [](const auto& upload) {
+           return upload == nullptr || upload->state() == ObjectUpload::State::done;
+         });
+}
+
+bool SegmentUpload::all_idle() const {
+  return std::all_of(objects_.begin(), objects_.end(), [](const auto& upload) {
+    return upload == nullptr || (upload->idle() && upload->state() != ObjectUpload::State::open);
+  });
+}
+
+void SegmentUpload::allow_send() {
+  may_send_ = true;
+  for (const auto& upload : objects_) {
+    if (upload != nullptr) {
+      upload->allow_send();
+    }
+  }
+}
+
+void SegmentUpload::allow_publish() {
+  may_publish_ = true;
+  for (const auto& upload : objects_) {
+    if (upload != nullptr) {
+      upload->allow_publish();
+    }
+  }
+}
+
+std::uint64_t SegmentUpload::first_sequence() const { return sequence_of(segment_->id.num, 0); }
+
+std::uint64_t SegmentUpload::last_sequence() const {
+  const std::uint64_t pieces = segment_->seal.summary.pieces();
+  return sequence_of(segment_->id.num, static_cast<std::uint32_t>(pieces > 0 ? pieces - 1 : 0));
+}
+
+}  // namespace sluice

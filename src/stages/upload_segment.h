@@ -1,0 +1,111 @@
+// SegmentUpload: what Upload holds of one segment on its way into the store: its blocks, put back
+// in order, and the up to three objects made from them. Knows nothing of requests and retries,
+// which are the objects', and nothing of the spool, which is the Uploader's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/s3/object_key.h"
+#include "common/s3/object_upload.h"
+#include "common/xml/object_frame.h"
+#include "stages/messages.h"
+
+namespace sluice {
+
+// Which of a segment's objects.
+enum class ObjectRole : std::uint8_t { data, raw, reasons };
+inline constexpr std::array kObjectRoles{ObjectRole::data, ObjectRole::raw, ObjectRole::reasons};
+std::string_view to_string(ObjectRole role);
+
+class SegmentUpload {
+ public:
+  struct Limits {
+    std::uint64_t part_bytes = 16 * kMiB;
+    std::uint32_t refusals_max = 5;
+    std::uint32_t failures_to_yield = 10;
+  };
+  // `confirmed`: objects that an earlier pass of this process has brought in; their bytes are
+  // dropped.
+  SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUpload::Outside outside,
+                std::array<bool, 3> confirmed);
+
+  // In any order.
+  void add(ConvertedBlock block);
+  // Takes no more content and lets go of what there is.
+  void drop();
+
+  [[nodiscard]] const SealedSegment& segment() const { return *segment_; }
+  [[nodiscard]] bool whole() const { return whole_; }  // every block has come
+  [[nodiscard]] bool dropping() const { return dropping_; }
+  // Nothing where the role is not needed (so far).
+  [[nodiscard]] const std::shared_ptr<ObjectUpload>& object(ObjectRole role) const {
+    return objects_[static_cast<std::size_t>(role)];
+  }
+  // Every object has been looked up that is to be.
+  [[nodiscard]] bool looked() const;
+  // Once whole: objects that nothing is to be stored under are forgotten.
+  [[nodiscard]] bool all_done() const;
+  [[nodiscard]] bool all_idle() const;
+  void allow_send();
+  void allow_publish();
+
+  [[nodiscard]] std::uint64_t events() const { return events_; }
+  [[nodiscard]] std::uint64_t pieces() const { return pieces_; }
+  [[nodiscard]] std::uint64_t damaged_bytes() const { return damaged_bytes_; }
+  [[nodiscard]] const RejectList& rejects() const { return rejects_; }
+  [[nodiscard]] std::uint64_t first_sequence() const;
+  [[nodiscard]] std::uint64_t last_sequence() const;
+
+ private:
+  // Rejected pieces of one block, with their charge: what spans of the raw object point into.
+  struct RejectedRun {
+    std::vector<RejectedPiece> pieces;
+    Charge room;
+  };
+
+  [[nodiscard]] bool is_ours(const ObjectInfo& info) const;
+  [[nodiscard]] ObjectMetadata base_metadata() const;
+  ObjectUpload& make_object(ObjectRole role);
+  void take_in_order();
+  void take(ConvertedBlock block);
+  void take_events(ConvertedBlock& block);
+  void take_rejected(ConvertedBlock& block);
+  void finish();
+  void finish_data();
+  void finish_quarantine();
+
+  SealedSegmentPtr segment_;
+  Limits limits_;
+  ObjectUpload::Outside outside_;
+  std::array<bool, 3> confirmed_;
+  ObjectKeys keys_;
+  std::shared_ptr<const ObjectFrame> frame_;
+  std::array<std::shared_ptr<ObjectUpload>, 3> objects_;
+  std::map<std::uint32_t, ConvertedBlock> early_;  // blocks whose forerunners are still to come
+  std::uint32_t next_index_ = 0;
+  bool whole_ = false;
+  bool dropping_ = false;
+  bool may_publish_ = false;
+  bool may_send_ = false;
+  bool has_events_ = false;
+  std::uint64_t events_ = 0;
+  std::uint64_t pieces_ = 0;
+  std::uint64_t damaged_bytes_ = 0;
+  std::vector<std::shared_ptr<const RejectedRun>> rejected_;
+  RejectList rejects_;
+};
+
+// "2026-11-21T09:14:07Z", and with milliseconds.
+std::string utc_seconds(WallTime time);
+std::string utc_milliseconds(WallTime time);
+
+// A line of `_raw.reasons.jsonl`, with its line feed; `offset` is where the piece begins in the raw
+// object.
+std::string reason_line(const RejectedPiece& piece, std::uint64_t offset);
+
+}  // namespace sluice
