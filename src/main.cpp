@@ -2,12 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <iostream>
 #include <string>
 
 #include "commands/check.h"
 #include "commands/config.h"
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
+#include "commands/spool.h"
 #include "commands/status.h"
 #include "commands/version.h"
 #include "common/config/config.h"
@@ -16,17 +19,93 @@ namespace {
 
 using sluice::Config;
 
-struct Options {
+// What the command line asked for.
+struct Choice {
   std::string config_path;
-  bool markdown = false;
-  bool json = false;
-  double rotate_timeout_s = 60;
+  std::function<int(const Config&)> command;  // with the settings in effect
+  std::function<int()> plain_command;         // without any
+  bool markdown = false;                      // config
+  bool json = false;                          // status
+  double timeout_s = 60;                      // rotate
+  std::string spool_dir;                      // spool; empty: SPOOL_DIR
+  std::string segment;                        // spool cat; empty: all
 };
 
-using Command = int (*)(const Config& config, const Options& options);
+void add_server_commands(CLI::App& app, Choice& choice) {
+  CLI::App* status = app.add_subcommand("status", "print what the running server is doing");
+  status->add_flag("--json", choice.json, "print /status as it is");
+  status->callback([&choice] {
+    choice.command = [&choice](const Config& config) {
+      return sluice::status_command(config, {choice.json});
+    };
+  });
 
-int with_config(const Options& options, Command command) {
-  auto sources = sluice::read_config_sources(options.config_path);
+  CLI::App* rotate = app.add_subcommand(
+      "rotate", "seal what there is now, wait until it is uploaded, print the keys");
+  rotate->add_option("--timeout", choice.timeout_s, "how long to wait, in seconds")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  rotate->callback([&choice] {
+    choice.command = [&choice](const Config& config) {
+      const std::chrono::duration<double> timeout(choice.timeout_s);
+      return sluice::rotate_command(
+          config, {std::chrono::duration_cast<std::chrono::milliseconds>(timeout)});
+    };
+  });
+}
+
+void add_settings_commands(CLI::App& app, Choice& choice) {
+  CLI::App* config =
+      app.add_subcommand("config", "print the settings in effect and where they come from");
+  config->add_flag("--markdown", choice.markdown, "print docs/configuration.md instead");
+  config->callback([&choice] {
+    if (choice.markdown) {
+      choice.plain_command = sluice::config_markdown_command;
+    } else {
+      choice.command = sluice::config_command;
+    }
+  });
+  app.add_subcommand("check", "test settings, spool, disk, ports and store; exit 1 on a failure")
+      ->callback([&choice] { choice.command = sluice::check_command; });
+  app.add_subcommand("version", "print the version")->callback([&choice] {
+    choice.plain_command = sluice::version_command;
+  });
+}
+
+using SpoolCommand = std::function<int(const std::string& spool_dir)>;
+
+// A copy of a spool can be looked at without the settings of its server.
+void choose_spool_command(Choice& choice, const SpoolCommand& command) {
+  if (!choice.spool_dir.empty()) {
+    choice.plain_command = [&choice, command] { return command(choice.spool_dir); };
+    return;
+  }
+  choice.command = [command](const Config& config) { return command(config.spool_dir); };
+}
+
+void add_spool_commands(CLI::App& app, Choice& choice) {
+  CLI::App* spool = app.add_subcommand("spool", "look into the spool; changes nothing");
+  spool->require_subcommand(1);
+  spool->add_option("--dir", choice.spool_dir, "the spool, in place of SPOOL_DIR");
+  spool->add_subcommand("ls", "a line for each segment")->callback([&choice] {
+    choose_spool_command(choice,
+                         [](const std::string& dir) { return sluice::spool_ls(dir, std::cout); });
+  });
+  CLI::App* cat = spool->add_subcommand("cat", "the bytes of its events, a line feed after each");
+  cat->add_option("segment", choice.segment, "<num>-<uid> as ls prints it; all without one");
+  cat->callback([&choice] {
+    choose_spool_command(choice, [&choice](const std::string& dir) {
+      return sluice::spool_cat(dir, choice.segment, std::cout);
+    });
+  });
+  spool->add_subcommand("verify", "check every checksum")->callback([&choice] {
+    choose_spool_command(
+        choice, [](const std::string& dir) { return sluice::spool_verify(dir, std::cout); });
+  });
+}
+
+int run_with_config(const Choice& choice) {
+  const auto sources = sluice::read_config_sources(choice.config_path);
   if (!sources) {
     std::fprintf(stderr, "sluice: %s\n", sources.error().message.c_str());
     return sluice::kExitConfiguration;
@@ -37,63 +116,28 @@ int with_config(const Options& options, Command command) {
                  config.error().message.c_str());
     return sluice::kExitConfiguration;
   }
-  return command(*config, options);
+  return choice.command(*config);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
+  Choice choice;
   CLI::App app(
       "Sluice: XML events from TCP sockets, durable on disk, into objects in S3 or a "
       "directory.\nSettings are environment variables: `sluice config` lists them.",
       "sluice");
-  app.add_option("--config", options.config_path, "JSON file of settings; the environment wins")
+  app.add_option("--config", choice.config_path, "JSON file of settings; the environment wins")
       ->type_name("FILE");
   app.require_subcommand(1);
   app.fallthrough();
-
-  const CLI::App* version = app.add_subcommand("version", "print the version");
-  CLI::App* config =
-      app.add_subcommand("config", "print the settings in effect and where they come from");
-  config->add_flag("--markdown", options.markdown, "print docs/configuration.md instead");
-  const CLI::App* check =
-      app.add_subcommand("check", "test settings, spool, disk and store; exit code 1 on a failure");
-  CLI::App* status = app.add_subcommand("status", "print what the running server is doing");
-  status->add_flag("--json", options.json, "print /status as it is");
-  CLI::App* rotate = app.add_subcommand(
-      "rotate", "seal what there is now, wait until it is uploaded, print the keys");
-  rotate->add_option("--timeout", options.rotate_timeout_s, "how long to wait, in seconds")
-      ->check(CLI::Range(0.0, 86400.0))
-      ->capture_default_str();
-
+  add_server_commands(app, choice);
+  add_settings_commands(app, choice);
+  add_spool_commands(app, choice);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? sluice::kExitClean : sluice::kExitConfiguration;
   }
-
-  if (version->parsed()) {
-    return sluice::version_command();
-  }
-  if (config->parsed() && options.markdown) {
-    return sluice::config_markdown_command();
-  }
-  Command command = nullptr;
-  if (config->parsed()) {
-    command = [](const Config& loaded, const Options&) { return sluice::config_command(loaded); };
-  } else if (check->parsed()) {
-    command = [](const Config& loaded, const Options&) { return sluice::check_command(loaded); };
-  } else if (status->parsed()) {
-    command = [](const Config& loaded, const Options& given) {
-      return sluice::status_command(loaded, {given.json});
-    };
-  } else if (rotate->parsed()) {
-    command = [](const Config& loaded, const Options& given) {
-      const std::chrono::duration<double> timeout(given.rotate_timeout_s);
-      return sluice::rotate_command(
-          loaded, {std::chrono::duration_cast<std::chrono::milliseconds>(timeout)});
-    };
-  }
-  return with_config(options, command);
+  return choice.plain_command ? choice.plain_command() : run_with_config(choice);
 }

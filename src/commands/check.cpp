@@ -12,6 +12,7 @@
 #include "commands/rotate.h"
 #include "commands/store_of.h"
 #include "common/config/value_text.h"
+#include "common/net/tcp_socket.h"
 #include "common/platform/clock.h"
 #include "common/platform/disk_hazard.h"
 #include "common/platform/posix_filesystem.h"
@@ -74,6 +75,17 @@ CheckLine check_place(const Config& config, Filesystem& filesystem, const Path& 
   return {Verdict::ok, "spool",
           "SPOOL_DIR=" + config.spool_dir +
               (pid ? "; a server runs on it (pid " + std::to_string(*pid) + ")" : "")};
+}
+
+// Without a server that runs here, ours would get the port.
+CheckLine check_port(std::string_view name, const std::string& host, std::uint16_t port) {
+  const auto listener = TcpListener::listen(host, port);
+  if (!listener) {
+    return {Verdict::failure, "port", std::string(name) + ": " + listener.error().message};
+  }
+  return {Verdict::ok, "port",
+          std::string(name) + "=" + std::to_string(port) + " on " + host +
+              (port == 0 ? " will be any free one" : " is free")};
 }
 
 CheckLine check_room(const Config& config, Filesystem& filesystem) {
@@ -220,6 +232,10 @@ int check_command(const Config& config) {
   }
   for (const CheckLine& line : check_spool(config, filesystem)) {
     print(line);
+  }
+  if (!running_pid(config.spool_dir)) {
+    print(check_port("PORT", config.bind_host, config.port));
+    print(check_port("ADMIN_PORT", config.admin_host, config.admin_port));
   }
   for (const CheckLine& line : check_store(config, filesystem)) {
     print(line);

@@ -1,4 +1,6 @@
 """The commands beside `run`: what they print, what they find, and how they exit."""
+import socket
+
 import evidence
 import harness
 
@@ -68,6 +70,16 @@ def test_check_names_what_the_store_refuses(scratch):
     lines = [line for line in run(server, "check", expected=1).splitlines() if "prefix" in line]
     assert lines[0].startswith("ok") and "xml-events/" in lines[0], lines
     assert lines[1].startswith("FAIL") and "AccessDenied" in lines[1], lines
+
+
+def test_check_names_a_taken_port(scratch):
+    server = scratch.server()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        text = run(server, "check", expected=1, PORT=port)
+        assert f"FAIL  port         PORT: listen on 127.0.0.1:{port}" in text, text
+        text = run(server, "check", expected=1, ADMIN_PORT=port)
+        assert f"FAIL  port         ADMIN_PORT: listen on 127.0.0.1:{port}" in text, text
 
 
 def test_commands_for_a_server_fail_where_none_runs(scratch):

@@ -5,14 +5,13 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <exception>
 #include <future>
 
 #include "common/admin/live_page.h"
 #include "common/log/log.h"
+#include "common/net/tcp_socket.h"
 #include "common/platform/unique_fd.h"
 
 namespace sluice {
@@ -46,10 +45,7 @@ std::string listening_address(const AdminServer::Options& options) {
   return (bare_v6 ? "[" + host + "]" : host) + ":" + std::to_string(options.port);
 }
 
-struct Addresses {
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> first{nullptr, &::freeaddrinfo};
-  int error = 0;  // of getaddrinfo
-};
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
 Addresses addresses_of(std::string host, std::uint16_t port) {
   if (host.starts_with('[') && host.ends_with(']')) {
@@ -59,34 +55,14 @@ Addresses addresses_of(std::string host, std::uint16_t port) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  Addresses addresses;
-  addresses.error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (addresses.error == 0) {
-    addresses.first.reset(found);
-  }
-  return addresses;
+  (void)::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  return {found, &::freeaddrinfo};
 }
 
 // Why an address cannot be bound: civetweb keeps no errno.
 std::string bind_failure(const AdminServer::Options& options) {
-  const Addresses found = addresses_of(options.host, options.port);
-  if (!found.first) {
-    return std::string("ADMIN_HOST: ") + ::gai_strerror(found.error);
-  }
-  const UniqueFd socket(::socket(found.first->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(socket.get(), found.first->ai_addr, found.first->ai_addrlen) == 0) {
-    return "the server did not start";
-  }
-  const int code = errno;
-  std::string text = std::strerror(code);
-  if (code == EADDRINUSE) {
-    text += "; `ss -ltnp` shows who has it; set ADMIN_PORT to another port, or 0 for any free one";
-  } else if (code == EACCES) {
-    text += "; ports below 1024 are privileged: set ADMIN_PORT to another port";
-  }
-  return text;
+  const auto listener = TcpListener::listen(options.host, options.port);
+  return listener ? "the server did not start" : listener.error().message;
 }
 
 // Ends a server. civetweb's acceptor looks at its stop flag only every two seconds, or when a
@@ -95,10 +71,9 @@ void stop_at_once(mg_context* context, const AdminServer::Options& options) {
   const Addresses own = addresses_of(options.host, options.port);
   auto stopping = std::async(std::launch::async, [context] { mg_stop(context); });
   while (stopping.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
-    if (own.first) {
-      const UniqueFd knock(
-          ::socket(own.first->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-      (void)::connect(knock.get(), own.first->ai_addr, own.first->ai_addrlen);
+    if (own) {
+      const UniqueFd knock(::socket(own->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      (void)::connect(knock.get(), own->ai_addr, own->ai_addrlen);
     }
   }
 }
@@ -194,7 +169,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const Options& options,
       mg_start(&callbacks, server.get(), const_cast<const char**>(settings.data()));
   if (server->server_->context == nullptr) {
     mg_exit_library();
-    return fatal("cannot listen on " + address + " for the admin server: " + bind_failure(options));
+    return fatal("the admin server (ADMIN_HOST, ADMIN_PORT): " + bind_failure(options));
   }
   mg_server_port port{};
   if (mg_get_server_ports(server->server_->context, 1, &port) == 1) {
