@@ -81,6 +81,23 @@ class SegmentBuilder {
     writer_.group_durable();
   }
 
+  // A group of one record whose pieces are given.
+  void add(const TestBatch& batch, std::uint32_t run_bytes, std::uint32_t events) {
+    writer_.begin_group();
+    SegmentWriter::Record record;
+    record.run = batch.run;
+    record.run_bytes = run_bytes;
+    record.pieces = batch.pieces;
+    record.events = events;
+    record.received_at = WallTime(std::chrono::seconds(1'700'000'100 + records_++));
+    record.connection_id = 5;
+    record.peer.port = 4711;
+    writer_.add(record);
+    CHECK_THAT(write_all(*file_, writer_.parts(), writer_.group_offset()).ok());
+    CHECK_THAT(file_->fdatasync().ok());
+    writer_.group_durable();
+  }
+
   void seal() {
     const auto record = encode_seal_record(writer_.summary(), CrcSeed(header_));
     CHECK_THAT(write_all(*file_, record, writer_.summary().end).ok() && file_->fdatasync().ok());

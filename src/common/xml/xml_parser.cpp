@@ -145,6 +145,8 @@ class XmlParser::Impl {
                                       input_begin_);
   }
 
+  std::string_view in_input(std::string_view text) const;
+
   static Impl& self(void* user) { return *static_cast<Impl*>(user); }
   static void on_start(void* user, const xmlChar* local, const xmlChar* prefix, const xmlChar* uri,
                        int namespace_count, const xmlChar** namespaces, int attribute_count,
@@ -160,6 +162,7 @@ class XmlParser::Impl {
   Transcoder transcoder_;
   bool tokens_ = false;
   const char* input_begin_ = nullptr;
+  std::size_t input_bytes_ = 0;
   std::size_t depth_ = 0;
   std::uint32_t root_end_ = 0;
   int error_code_ = 0;  // the first
@@ -237,8 +240,30 @@ void XmlParser::Impl::on_end(void* user, const xmlChar* /*local*/, const xmlChar
 void XmlParser::Impl::on_text(void* user, const xmlChar* text, int bytes) {
   Impl& impl = self(user);
   if (impl.tokens_ && impl.error_code_ == 0) {
-    impl.builder_.text({reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes)});
+    impl.builder_.text(
+        impl.in_input({reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes)}));
   }
+}
+
+// libxml2 hands out text that is not ASCII from a buffer of its own. Mostly the same bytes lie just
+// before its cursor, or one character further: then those are taken, and need no copy.
+std::string_view XmlParser::Impl::in_input(std::string_view text) const {
+  const char* const end = input_begin_ + input_bytes_;
+  if (text.empty() || (text.data() >= input_begin_ && text.data() < end)) {
+    return text;
+  }
+  std::size_t last = 1;
+  while (last < 4 && last < text.size() && (text[text.size() - last] & 0xC0) == 0x80) {
+    ++last;
+  }
+  const char* const cursor = reinterpret_cast<const char*>(context_->input->cur);
+  for (const char* behind : {cursor, cursor + last}) {
+    if (behind <= end && behind - input_begin_ >= static_cast<std::ptrdiff_t>(text.size()) &&
+        std::memcmp(behind - text.size(), text.data(), text.size()) == 0) {
+      return {behind - text.size(), text.size()};
+    }
+  }
+  return text;
 }
 
 void XmlParser::Impl::on_doctype(void* user, const xmlChar* /*name*/, const xmlChar* /*external*/,
@@ -327,6 +352,7 @@ std::optional<XmlRejection> XmlParser::Impl::prepare(std::span<char> source, Doc
 std::optional<XmlRejection> XmlParser::Impl::run(const Input& input, EventTape& tape) {
   builder_.begin_event(tape, {input.text, input.bytes}, input.base);
   input_begin_ = input.text;
+  input_bytes_ = input.bytes;
   depth_ = 0;
   root_end_ = 0;
   error_code_ = 0;
