@@ -10,6 +10,7 @@
 #include "commands/config.h"
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
+#include "commands/run.h"
 #include "commands/spool.h"
 #include "commands/status.h"
 #include "commands/version.h"
@@ -32,6 +33,14 @@ struct Choice {
 };
 
 void add_server_commands(CLI::App& app, Choice& choice) {
+  const auto choose_run = [&choice] {
+    choice.command = [&choice](const Config& config) {
+      return sluice::run_command(config, choice.config_path);
+    };
+  };
+  choose_run();
+  app.add_subcommand("run", "serve until SIGTERM (the default)")->callback(choose_run);
+
   CLI::App* status = app.add_subcommand("status", "print what the running server is doing");
   status->add_flag("--json", choice.json, "print /status as it is");
   status->callback([&choice] {
@@ -129,7 +138,7 @@ int main(int argc, char** argv) {
       "sluice");
   app.add_option("--config", choice.config_path, "JSON file of settings; the environment wins")
       ->type_name("FILE");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();
   add_server_commands(app, choice);
   add_settings_commands(app, choice);

@@ -1,0 +1,92 @@
+#include "commands/egress_half.h"
+
+#include <string>
+#include <thread>
+
+namespace sluice {
+namespace {
+
+std::chrono::hours whole_hours(std::chrono::milliseconds time) {
+  return std::chrono::ceil<std::chrono::hours>(time);
+}
+
+}  // namespace
+
+EgressHalf::EgressHalf(const Parts& parts, StoreOfConfig store)
+    : store_(std::move(store)),
+      memory_(parts.config.egress_memory_bytes()),
+      rotate_in_(parts.config.queue_capacity),
+      blocks_(parts.config.queue_capacity),
+      validated_(parts.config.queue_capacity),
+      converted_(parts.config.queue_capacity),
+      ledger_(parts.filesystem, parts.clock,
+              {parts.config.spool_dir, whole_hours(parts.config.ledger_keep)}) {
+  pipeline_.adopt(rotate_in_);
+  pipeline_.adopt(blocks_);
+  pipeline_.adopt(validated_);
+  pipeline_.adopt(converted_);
+  build_rotate(parts);
+  build_conversion(parts);
+  build_upload(parts);
+}
+
+void EgressHalf::build_rotate(const Parts& parts) {
+  Rotator::Options options;
+  // What a segment can hold beyond the size at which it is switched: one group.
+  options.segment_allocate_bytes =
+      parts.config.segment_bytes_max + 2 * parts.config.spool_sync_bytes;
+  options.disk.bytes_max = parts.config.spool_bytes_max;
+  options.disk.bytes_in_flight =
+      parts.config.ingest_memory_bytes() + 2 * parts.config.segment_bytes_max;
+  rotator_ = std::make_unique<Rotator>(
+      options, Rotator::Links{parts.spool, parts.stream, parts.prepared, memory_, parts.books,
+                              parts.conditions, parts.pause_reading});
+  pipeline_.stage("rotate", *rotator_, rotate_in_, blocks_out_,
+                  Pipeline::closes([this] { blocks_.close(); }));
+}
+
+void EgressHalf::build_conversion(const Parts& parts) {
+  const ThreadCounts threads = thread_counts(parts.config, std::thread::hardware_concurrency());
+  auto validated_end = Pipeline::closes([this] { validated_.close(); });
+  for (unsigned i = 0; i < threads.validate; ++i) {
+    validators_.push_back(std::make_unique<Validator>(parts.books));
+    pipeline_.stage("validate-" + std::to_string(i), *validators_.back(), blocks_, validated_out_,
+                    validated_end);
+  }
+  auto converted_end = Pipeline::closes([this] { converted_.close(); });
+  for (unsigned i = 0; i < threads.convert; ++i) {
+    converters_.push_back(std::make_unique<Converter>(parts.books));
+    pipeline_.stage("convert-" + std::to_string(i), *converters_.back(), validated_, converted_out_,
+                    converted_end);
+  }
+}
+
+void EgressHalf::build_upload(const Parts& parts) {
+  UploadOptions options;
+  options.concurrency = parts.config.upload_concurrency;
+  options.refusals_max = static_cast<std::uint32_t>(parts.config.retries_max);
+  options.retry_base_delay = parts.config.retry_base_delay;
+  options.probe_interval = parts.config.config_probe_interval;
+  options.seed = static_cast<std::uint64_t>(parts.clock.wall_now().time_since_epoch().count());
+  options.stop = &stop_;
+  uploader_ = std::make_unique<Uploader>(
+      options, Uploader::Outside{*store_.store, parts.stream, ledger_, parts.books,
+                                 parts.conditions, parts.clock});
+  pipeline_.stage("upload", *uploader_, converted_, outcomes_out_, nullptr);
+}
+
+void EgressHalf::stop() {
+  stop_.store(true);
+  pipeline_.cancel();
+  uploader_->wake();
+  pipeline_.join();
+}
+
+std::vector<QueueLevel> EgressHalf::queues() const {
+  return {{"rotate", rotate_in_.size(), rotate_in_.capacity()},
+          {"validate", blocks_.size(), blocks_.capacity()},
+          {"convert", validated_.size(), validated_.capacity()},
+          {"upload", converted_.size(), converted_.capacity()}};
+}
+
+}  // namespace sluice

@@ -1,0 +1,109 @@
+#include "commands/server_reports.h"
+
+#include <chrono>
+#include <ctime>
+
+namespace sluice {
+namespace {
+
+nlohmann::json memory_of(const MemoryBudget& budget) {
+  return {
+      {"used", budget.bytes_used()}, {"peak", budget.bytes_peak()}, {"max", budget.bytes_max()}};
+}
+
+std::vector<QueueLevel> queues_of(const IngestHalf* ingest, const EgressHalf* egress) {
+  std::vector<QueueLevel> levels;
+  if (ingest != nullptr) {
+    levels = ingest->queues();
+  }
+  if (egress != nullptr) {
+    for (QueueLevel& level : egress->queues()) {
+      levels.push_back(std::move(level));
+    }
+  }
+  return levels;
+}
+
+}  // namespace
+
+nlohmann::json memory_to_json(const IngestHalf* ingest, const EgressHalf* egress) {
+  nlohmann::json memory = nlohmann::json::object();
+  if (ingest != nullptr) {
+    memory["ingest"] = memory_of(ingest->memory());
+  }
+  if (egress != nullptr) {
+    memory["egress"] = memory_of(egress->memory());
+  }
+  return memory;
+}
+
+nlohmann::json queues_to_json(const IngestHalf* ingest, const EgressHalf* egress) {
+  nlohmann::json queues = nlohmann::json::array();
+  for (const QueueLevel& level : queues_of(ingest, egress)) {
+    queues.push_back({{"name", level.name}, {"size", level.size}, {"capacity", level.capacity}});
+  }
+  return queues;
+}
+
+nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egress) {
+  nlohmann::json threads = nlohmann::json::array();
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  for (const Pipeline* pipeline : {ingest == nullptr ? nullptr : &ingest->pipeline(),
+                                   egress == nullptr ? nullptr : &egress->pipeline()}) {
+    if (pipeline != nullptr) {
+      for (auto& thread : threads_to_json(*pipeline, now)) {
+        threads.push_back(std::move(thread));
+      }
+    }
+  }
+  return threads;
+}
+
+void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress) {
+  for (const QueueLevel& level : queues_of(ingest, egress)) {
+    page.gauge("sluice_queue_items", "items in a queue", {{"queue", level.name}},
+               static_cast<double>(level.size));
+  }
+  const auto add_memory = [&page](const char* half, const MemoryBudget& budget) {
+    page.gauge("sluice_memory_used_bytes", "of a half's share of MEMORY_MAX_BYTES",
+               {{"half", half}}, static_cast<double>(budget.bytes_used()));
+    page.gauge("sluice_memory_max_bytes", "a half's share of MEMORY_MAX_BYTES", {{"half", half}},
+               static_cast<double>(budget.bytes_max()));
+  };
+  if (ingest != nullptr) {
+    add_memory("ingest", ingest->memory());
+    page.gauge("sluice_connections", "open connections", {},
+               static_cast<double>(ingest->connections()));
+  }
+  if (egress != nullptr) {
+    add_memory("egress", egress->memory());
+  }
+}
+
+std::string to_iso8601(WallTime time) {
+  const std::time_t whole =
+      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+  std::tm utc{};
+  ::gmtime_r(&whole, &utc);
+  char text[32];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return {text, length};
+}
+
+SegmentSettings segment_settings_of(const Config& config, const std::string& instance) {
+  SegmentSettings settings;
+  settings.format = config.output_format;
+  settings.pretty = config.pretty_print_json;
+  settings.compression = config.compression;
+  settings.compression_level = static_cast<int>(config.compression_level);
+  settings.block_bytes = static_cast<std::uint32_t>(config.block_bytes);
+  settings.event_bytes_max = config.event_bytes_max;
+  settings.prefix = config.prefix;
+  settings.quarantine_prefix = config.quarantine_prefix;
+  settings.date_folders = config.use_date_folders;
+  settings.instance = instance;
+  settings.destination = config.destination();
+  return settings;
+}
+
+}  // namespace sluice

@@ -1,0 +1,27 @@
+// What /status and /metrics say of the two halves. Thread-safe against running halves; a half that
+// is not there right now is a null pointer.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands/books_page.h"
+#include "commands/egress_half.h"
+#include "commands/ingest_half.h"
+
+namespace sluice {
+
+// {"ingest": {"used", "peak", "max"}, "egress": …}
+nlohmann::json memory_to_json(const IngestHalf* ingest, const EgressHalf* egress);
+// [{"name", "size", "capacity"}] in flow order
+nlohmann::json queues_to_json(const IngestHalf* ingest, const EgressHalf* egress);
+nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egress);
+void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress);
+
+// "2026-11-21T09:14:07Z"
+std::string to_iso8601(WallTime time);
+
+// What new segments' objects are made by.
+SegmentSettings segment_settings_of(const Config& config, const std::string& instance);
+
+}  // namespace sluice
