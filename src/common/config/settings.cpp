@@ -42,6 +42,7 @@ DurationField seconds(milliseconds Config::*member, milliseconds least) {
   return {member, kSecond, least, kWeek};
 }
 
+// NOLINTNEXTLINE(readability-function-size): one line a setting
 const auto& table() {
   static const std::array settings{
       Setting{"PROTOCOLS", kListening, TextField{&Config::protocols, protocols_complaint},
