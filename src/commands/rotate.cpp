@@ -5,12 +5,13 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
+#include <string>
 #include <thread>
 
 #include "commands/exit_code.h"
 #include "common/config/value_text.h"
 #include "common/platform/posix_filesystem.h"
+#include "common/spool/segment_catalog.h"
 #include "common/spool/segment_format.h"
 
 namespace sluice {
@@ -18,19 +19,9 @@ namespace sluice {
 namespace {
 
 constexpr std::uint64_t kLedgerBytesMax = 256 * kMiB;
+// A start begins one, and so does a failed write.
+constexpr std::size_t kLedgersMax = 3;
 constexpr auto kLookInterval = std::chrono::milliseconds(50);
-
-// "<num:016x>-<uid:016x>" of a segment file's name; empty where it is none.
-std::string segment_of(std::string_view name) {
-  constexpr std::string_view kBegin = "seg-";
-  constexpr std::string_view kEnd = ".wal";
-  constexpr std::size_t kIdSize = 33;
-  if (name.size() != kBegin.size() + kIdSize + kEnd.size() || !name.starts_with(kBegin) ||
-      !name.ends_with(kEnd)) {
-    return "";
-  }
-  return std::string(name.substr(kBegin.size(), kIdSize));
-}
 
 std::vector<std::string> newest_ledgers(std::vector<DirectoryEntry> entries) {
   std::vector<std::pair<std::uint64_t, std::string>> found;
@@ -47,16 +38,10 @@ std::vector<std::string> newest_ledgers(std::vector<DirectoryEntry> entries) {
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> names;
-  for (std::size_t i = found.size() > 2 ? found.size() - 2 : 0; i < found.size(); ++i) {
+  for (std::size_t i = found.size() - std::min(found.size(), kLedgersMax); i < found.size(); ++i) {
     names.push_back(found[i].second);
   }
   return names;
-}
-
-bool holds_any(std::string_view line, const std::set<std::string>& segments) {
-  return std::any_of(segments.begin(), segments.end(), [&](const std::string& segment) {
-    return line.find(segment) != std::string_view::npos;
-  });
 }
 
 std::string seconds_text(std::chrono::milliseconds time) {
@@ -65,14 +50,14 @@ std::string seconds_text(std::chrono::milliseconds time) {
 
 // Waits until none of `segments` is in the spool. False when the time is up: `segments` is what is
 // left.
-Result<bool> wait_until_gone(std::set<std::string>& segments, Filesystem& filesystem,
+Result<bool> wait_until_gone(std::set<SegmentId>& segments, Filesystem& filesystem,
                              const Path& spool_dir, MonotonicTime deadline) {
   for (;;) {
     auto present = segments_with_records(filesystem, spool_dir);
     if (!present) {
       return present.error();
     }
-    std::set<std::string> left;
+    std::set<SegmentId> left;
     std::set_intersection(segments.begin(), segments.end(), present->begin(), present->end(),
                           std::inserter(left, left.end()));
     segments = std::move(left);
@@ -92,19 +77,17 @@ int fail(const std::string& message) {
 }
 
 // The ledger is written just before the segment goes, or, on a full disk, a little later.
-Result<std::vector<LedgerObject>> wait_for_objects(const std::set<std::string>& segments,
-                                                   Filesystem& filesystem, const Path& spool_dir) {
+Result<std::vector<LedgerEntry>> wait_for_objects(const std::set<SegmentId>& segments,
+                                                  Filesystem& filesystem, const Path& spool_dir) {
   const MonotonicTime deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   for (;;) {
     auto objects = objects_of(segments, filesystem, spool_dir);
     if (!objects) {
       return objects;
     }
-    std::set<std::string> missing = segments;
-    for (const LedgerObject& object : *objects) {
-      std::erase_if(missing, [&](const std::string& segment) {
-        return object.key.find(segment) != std::string::npos;
-      });
+    std::set<SegmentId> missing = segments;
+    for (const LedgerEntry& object : *objects) {
+      missing.erase(object.segment);
     }
     if (missing.empty() || std::chrono::steady_clock::now() >= deadline) {
       return objects;
@@ -135,28 +118,27 @@ std::optional<int> running_pid(const Path& spool_dir) {
   return static_cast<int>(*pid);
 }
 
-Result<std::set<std::string>> segments_with_records(Filesystem& filesystem, const Path& spool_dir) {
-  const auto entries = filesystem.list(spool_dir / "xml");
-  if (!entries) {
-    return entries.error();
+Result<std::set<SegmentId>> segments_with_records(Filesystem& filesystem, const Path& spool_dir) {
+  const auto listing = list_segments(filesystem, spool_dir / "xml");
+  if (!listing) {
+    return listing.error();
   }
-  std::set<std::string> segments;
-  for (const DirectoryEntry& entry : *entries) {
-    const std::string segment = segment_of(entry.name);
-    if (!segment.empty() && entry.info.bytes > kRecordsBegin) {
-      segments.insert(segment);
+  std::set<SegmentId> segments;
+  for (const SegmentListing::Segment& segment : listing->segments) {
+    if (segment.bytes > kRecordsBegin) {
+      segments.insert(segment.id);
     }
   }
   return segments;
 }
 
-Result<std::vector<LedgerObject>> objects_of(const std::set<std::string>& segments,
-                                             Filesystem& filesystem, const Path& spool_dir) {
+Result<std::vector<LedgerEntry>> objects_of(const std::set<SegmentId>& segments,
+                                            Filesystem& filesystem, const Path& spool_dir) {
   auto entries = filesystem.list(spool_dir);
   if (!entries) {
     return entries.error();
   }
-  std::vector<LedgerObject> objects;
+  std::vector<LedgerEntry> objects;
   for (const std::string& name : newest_ledgers(std::move(*entries))) {
     const auto content = read_file(filesystem, spool_dir / name, kLedgerBytesMax);
     if (!content) {
@@ -166,15 +148,9 @@ Result<std::vector<LedgerObject>> objects_of(const std::set<std::string>& segmen
       const std::size_t end = std::min(rest.find('\n'), rest.size());
       const std::string_view line = rest.substr(0, end);
       rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (!holds_any(line, segments)) {
-        continue;
-      }
       // A line that is being written is read again at the next look.
-      const auto parsed = nlohmann::json::parse(line, nullptr, false);
-      if (parsed.is_object() && parsed.contains("key") && parsed["key"].is_string()) {
-        objects.push_back({parsed["key"].get<std::string>(),
-                           parsed.value("events", std::uint64_t{0}),
-                           parsed.value("bytes", std::uint64_t{0})});
+      if (auto entry = ledger_entry_from_json(line); entry && segments.contains(entry->segment)) {
+        objects.push_back(std::move(*entry));
       }
     }
   }
@@ -201,20 +177,20 @@ int rotate_command(const Config& config, const RotateOptions& options) {
     std::puts("nothing to rotate: the spool holds no event");
     return kExitClean;
   }
-  std::set<std::string> left = *found;
+  std::set<SegmentId> left = *found;
   const MonotonicTime deadline = std::chrono::steady_clock::now() + options.timeout;
   const auto gone = wait_until_gone(left, filesystem, spool_dir, deadline);
   if (!gone) {
     return fail(gone.error().message);
   }
-  std::set<std::string> done;
+  std::set<SegmentId> done;
   std::set_difference(found->begin(), found->end(), left.begin(), left.end(),
                       std::inserter(done, done.end()));
   const auto objects = wait_for_objects(done, filesystem, spool_dir);
   if (!objects) {
     return fail(objects.error().message);
   }
-  for (const LedgerObject& object : *objects) {
+  for (const LedgerEntry& object : *objects) {
     std::printf("%s\n", object.key.c_str());
   }
   if (!*gone) {

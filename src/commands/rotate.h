@@ -3,15 +3,15 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <optional>
 #include <set>
-#include <string>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/config/config.h"
 #include "common/platform/filesystem.h"
+#include "common/spool/ledger.h"
 
 namespace sluice {
 
@@ -27,16 +27,11 @@ int rotate_command(const Config& config, const RotateOptions& options);
 // The pid that holds the lock of this spool; nothing where nobody runs on it.
 std::optional<int> running_pid(const Path& spool_dir);
 
-// The segments of the spool that hold records, as "<num>-<uid>". Prepared ones are only a header.
-Result<std::set<std::string>> segments_with_records(Filesystem& filesystem, const Path& spool_dir);
+// The segments of the spool that hold records. Prepared ones are only a header.
+Result<std::set<SegmentId>> segments_with_records(Filesystem& filesystem, const Path& spool_dir);
 
-struct LedgerObject {
-  std::string key;
-  std::uint64_t events = 0;
-  std::uint64_t bytes = 0;
-};
-// The objects made of these segments, in the ledger's order; looks at its two newest generations.
-Result<std::vector<LedgerObject>> objects_of(const std::set<std::string>& segments,
-                                             Filesystem& filesystem, const Path& spool_dir);
+// The objects made of these segments, in the ledger's order; looks at its newest generations only.
+Result<std::vector<LedgerEntry>> objects_of(const std::set<SegmentId>& segments,
+                                            Filesystem& filesystem, const Path& spool_dir);
 
 }  // namespace sluice

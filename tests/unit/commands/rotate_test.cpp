@@ -13,8 +13,8 @@ using namespace sluice;
 
 namespace {
 
-constexpr const char* kFirst = "0000000000000001-00000000000000aa";
-constexpr const char* kSecond = "0000000000000002-00000000000000bb";
+constexpr SegmentId kFirst{1, 0xaa};
+constexpr SegmentId kSecond{2, 0xbb};
 
 void put(const Path& path, const std::string& content) {
   std::filesystem::create_directories(path.parent_path());
@@ -26,35 +26,40 @@ void put(const Path& path, const std::string& content) {
 TEST_CASE("segments_that_are_only_a_header_are_not_waited_for") {
   const ScratchDirectory scratch;
   PosixFilesystem filesystem;
-  put(scratch.path() / "xml" / (std::string("seg-") + kFirst + ".wal"),
+  put(scratch.path() / "xml" / ("seg-" + to_string(kFirst) + ".wal"),
       std::string(kRecordsBegin + 1, 'x'));
-  put(scratch.path() / "xml" / (std::string("seg-") + kSecond + ".wal"),
+  put(scratch.path() / "xml" / ("seg-" + to_string(kSecond) + ".wal"),
       std::string(kRecordsBegin, 'x'));
-  put(scratch.path() / "xml" / (std::string("seg-") + kSecond + ".seal"),
+  put(scratch.path() / "xml" / ("seg-" + to_string(kSecond) + ".seal"),
       std::string(kRecordsBegin + 1, 'x'));
   put(scratch.path() / "xml" / "other.wal", std::string(kRecordsBegin + 1, 'x'));
   const auto segments = segments_with_records(filesystem, scratch.path());
   REQUIRE(segments);
-  CHECK(*segments == std::set<std::string>{kFirst});
+  CHECK(*segments == std::set<SegmentId>{kFirst});
 }
 
 TEST_CASE("keys_come_from_the_newest_ledgers_and_torn_lines_are_left_for_later") {
   const ScratchDirectory scratch;
   PosixFilesystem filesystem;
-  const auto line = [](const std::string& segment, int events) {
-    return R"({"key":"xml-events/20260101_000000_i_)" + segment + R"(.xml","bytes":10,"events":)" +
-           std::to_string(events) + "}\n";
+  const auto line = [](const SegmentId& segment, std::uint64_t events) {
+    LedgerEntry entry;
+    entry.key = "xml-events/" + to_string(segment) + ".xml";
+    entry.object = "data";
+    entry.segment = segment;
+    entry.events = events;
+    return to_json(entry) + "\n";
   };
   put(scratch.path() / "ledger-2.jsonl", line(kFirst, 99));  // too old to be looked at
+  put(scratch.path() / "ledger-8.jsonl", "");
   put(scratch.path() / "ledger-9.jsonl", line(kFirst, 1));
   put(scratch.path() / "ledger-10.jsonl",
-      line("0000000000000003-00000000000000cc", 2) + line(kSecond, 3) + "{\"key\":\"" + kFirst);
+      line({3, 0xcc}, 2) + line(kSecond, 3) + line(kFirst, 4).substr(0, 40));
   const auto objects = objects_of({kFirst, kSecond}, filesystem, scratch.path());
   REQUIRE(objects);
   REQUIRE(objects->size() == 2);
   CHECK((*objects)[0].events == 1);
   CHECK((*objects)[1].events == 3);
-  CHECK((*objects)[1].key.find(kSecond) != std::string::npos);
+  CHECK((*objects)[1].segment == kSecond);
 }
 
 TEST_CASE("a_lock_file_left_behind_is_nobody") {
