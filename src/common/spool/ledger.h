@@ -46,7 +46,7 @@ class Ledger {
 
   struct Options {
     Path directory;  // $SPOOL_DIR
-    std::chrono::hours keep{24 * 90};
+    std::chrono::hours keep = std::chrono::hours(24 * 90);
     std::uint64_t generation_bytes = 64 * kMiB;
   };
   Ledger(Filesystem& filesystem, const Clock& clock, Options options)
