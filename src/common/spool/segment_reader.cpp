@@ -207,10 +207,9 @@ Result<std::span<const std::byte>> RecordCursor::window_at(std::uint64_t offset,
                                                            std::size_t bytes) {
   bytes = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, end_ - offset));
   if (offset < window_begin_ || offset + bytes > window_begin_ + window_bytes_) {
-    window_.resize(std::max(options_.window_bytes, bytes));
-    const std::uint64_t left = end_ - offset;
-    const auto into = std::span(window_).first(
-        static_cast<std::size_t>(std::min<std::uint64_t>(window_.size(), left)));
+    window_.resize(static_cast<std::size_t>(
+        std::min<std::uint64_t>(std::max(options_.window_bytes, bytes), end_ - offset)));
+    const auto into = std::span(window_);
     auto got = read_tolerantly(file_, into, offset);
     if (!got) {
       return got.error();
