@@ -136,6 +136,13 @@ void Validator::reject(const RecordView& record, const Piece& piece, std::uint64
   rejected.peer = record.header.peer;
   rejected.received_at = record.header.received_at;
   rejected.continues = piece.continues;
+  log::limited(log::Level::warning, "rejected",
+               {{"peer", to_string(rejected.peer)},
+                {"reason", rejected.reason},
+                {"line", rejected.line},
+                {"column", rejected.column},
+                {"bytes", piece.length},
+                {"sequence", sequence}});
 }
 
 void Validator::note_damage(const ValidatedBlock& made) {
