@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -128,9 +129,7 @@ int run_with_config(const Choice& choice) {
   return choice.command(*config);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int choose_and_run(int argc, char** argv) {
   Choice choice;
   CLI::App app(
       "Sluice: XML events from TCP sockets, durable on disk, into objects in S3 or a "
@@ -149,4 +148,15 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? sluice::kExitClean : sluice::kExitConfiguration;
   }
   return choice.plain_command ? choice.plain_command() : run_with_config(choice);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return choose_and_run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sluice: %s\n", error.what());
+    return sluice::kExitFailed;
+  }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "commands/exit_code.h"
@@ -19,6 +20,13 @@ constexpr auto kAnswerTime = std::chrono::seconds(10);
 std::uint64_t number(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_number() ? found->get<std::uint64_t>() : 0;
+}
+
+std::uint64_t magnitude(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_integer()
+             ? static_cast<std::uint64_t>(std::abs(found->get<std::int64_t>()))
+             : 0;
 }
 
 std::string text(const json& object, const char* name) {
@@ -76,10 +84,10 @@ std::string stream_lines(const std::string& stream, const json& books) {
     lines += line("", fmt::format("{} events set aside in the spool's quarantine",
                                   number(books, "pieces_set_aside")));
   }
-  const std::uint64_t difference = number(books, "difference");
-  if (difference != 0) {
-    lines += line("", fmt::format("books differ by {} (normal while events are between two stages)",
-                                  difference));
+  if (number(books, "difference") != 0) {
+    lines += line("", fmt::format("between two stages: {} bytes, {} events (0 at rest)",
+                                  magnitude(books, "difference_bytes"),
+                                  magnitude(books, "difference_pieces")));
   }
   return lines;
 }

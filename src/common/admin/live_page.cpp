@@ -205,9 +205,10 @@ const showHalf = (id, books, rates, status) => {
 const showDisk = (books, spool) => {
   const facts = [count(books.pieces_in_spool) + ' events in the spool',
     size(books.bytes_on_disk) + (spool.bytes_max ? ' of ' + size(spool.bytes_max) : '') + ' used',
-    spool.oldest_event_age_seconds > 0
-      ? 'oldest event not uploaded: ' + age(spool.oldest_event_age_seconds)
-      : 'everything uploaded'];
+    !books.pieces_in_spool ? 'everything uploaded'
+      : spool.oldest_event_age_seconds > 0
+        ? 'oldest event not uploaded: ' + age(spool.oldest_event_age_seconds)
+        : 'none waits for its upload'];
   document.querySelector('#disk ul').replaceChildren(...facts.map((fact) => make('li', '', fact)));
   document.querySelector('#disk p').textContent =
     'what is above answers only for what is synced here · what is below begins again from here · ' + (spool.dir || '');
@@ -289,7 +290,8 @@ const show = (status) => {
   showMeters(status);
   byId('books').textContent = books.difference === undefined ? ''
     : books.difference === 0 ? 'the books balance'
-    : 'the books differ by ' + count(books.difference) + ' (events between two stages)';
+    : 'between two stages: ' + size(Math.abs(books.difference_bytes)) + ', ' +
+      count(Math.abs(books.difference_pieces)) + ' events';
 };
 
 const poll = async () => {
