@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/log/log.h"
-#include "common/s3/sigv4.h"
 #include "common/spool/segment_files.h"
 
 namespace sluice {
@@ -12,19 +11,10 @@ namespace {
 using State = ObjectUpload::State;
 
 constexpr std::chrono::seconds kDiskRetry{1};
-// A store that failed this often in a row, with no success between, is down.
-constexpr std::uint64_t kFailuresToAlarm = 3;
 // finish() looks at the stop flag at least this often.
 constexpr std::chrono::milliseconds kStopLook{200};
 
-constexpr std::string_view kUnavailable = "store.unavailable";
 constexpr std::string_view kSpoolWrite = "spool.upload_files";
-
-std::string held_condition(const std::string& prefix) { return "store.refused:" + prefix; }
-
-void add(Books::Counter& counter, std::uint64_t by) {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -245,8 +235,10 @@ bool Uploader::only_quarantine_is_held(const Job& job) const {
 
 void Uploader::begin_ending(Job& job, Ending ending) {
   job.ending = ending;
-  if (ending == Ending::postponed || ending == Ending::parked) {
+  if (ending != Ending::done) {
     write_lines(job);
+  }
+  if (ending == Ending::postponed || ending == Ending::parked) {
     Confirmed& confirmed = confirmed_[job.upload.segment().id];
     for (const ObjectRole role : kObjectRoles) {
       const auto& upload = job.upload.object(role);
@@ -327,12 +319,13 @@ bool Uploader::end_set_aside(Job& job) {
                 "a segment cannot be set aside")) {
     return false;
   }
-  add(outside_.books.pieces_set_aside, segment.seal.summary.pieces());
+  outside_.books.pieces_set_aside.fetch_add(segment.seal.summary.pieces(),
+                                            std::memory_order_relaxed);
   outside_.conditions.raise("upload.set_aside:" + to_string(segment.id),
                             Conditions::Severity::alarm,
                             "segment " + to_string(segment.id) + " was set aside in " +
-                                outside_.stream.quarantine().string() + ": " + job.reason + " (" +
-                                job.answer + "). Its events are in the .wal file there.");
+                                outside_.stream.quarantine().string() + ": " + job.reason + ". " +
+                                job.answer + " Its events are in the .wal file there.");
   return true;
 }
 
@@ -347,130 +340,6 @@ bool Uploader::disk_did(const Status& status, Job& job, std::string_view what) {
                             std::string(what) + ": " + status.error().message +
                                 ". Check the spool's file system; it is tried again each second.");
   return false;
-}
-
-void Uploader::write_lines(Job& job) {
-  const SegmentUpload& upload = job.upload;
-  const SegmentSummary& summary = upload.segment().seal.summary;
-  for (const ObjectRole role : kObjectRoles) {
-    const auto& object = upload.object(role);
-    if (object == nullptr || object->state() != State::done) {
-      continue;
-    }
-    // A lost reply is found as an object, too: then it was this process that stored it.
-    const bool was_there = object->found() && object->attempts() <= 1;
-    const std::uint64_t events = role == ObjectRole::data  ? upload.events()
-                                 : role == ObjectRole::raw ? upload.rejects().rejects.size()
-                                                           : 0;
-    const std::uint64_t bytes =
-        object->bytes() > 0 || !object->found() ? object->bytes() : object->found()->bytes;
-    outside_.ledger.append(
-        {.key = object->key(),
-         .object = std::string(to_string(role)),
-         .stream = upload.segment().stream,
-         .segment = upload.segment().id,
-         .bytes = bytes,
-         .events = events,
-         .sha256 = object->sha256() ? sigv4::hex(*object->sha256()) : std::string(),
-         .etag = object->etag(),
-         .digest = to_hex(summary.digest),
-         .first_sequence = upload.first_sequence(),
-         .last_sequence = upload.last_sequence(),
-         .first_received_at = summary.first_received_at,
-         .confirmed_at = outside_.clock.wall_now(),
-         .metadata =
-             outside_.store.capabilities().metadata ? ObjectMetadata{} : object->metadata()});
-    add(was_there ? outside_.books.objects_found_done : outside_.books.objects_uploaded, 1);
-    add(outside_.books.bytes_uploaded, was_there ? 0 : bytes);
-    log::info("uploaded", {{"key", object->key()},
-                           {"bytes", bytes},
-                           {"events", events},
-                           {"attempts", object->attempts()},
-                           {"found", was_there ? std::string("yes") : std::string("no")}});
-  }
-}
-
-void Uploader::count_done(const Job& job) {
-  const std::uint64_t sealed = job.upload.segment().seal.summary.pieces();
-  const std::uint64_t rejected = job.all_found ? 0 : job.upload.rejects().rejects.size();
-  add(outside_.books.events_uploaded, job.all_found ? job.upload.pieces() : job.upload.events());
-  add(outside_.books.pieces_quarantined, rejected);
-  add(outside_.books.pieces_lost_to_damage,
-      sealed > job.upload.pieces() ? sealed - job.upload.pieces() : 0);
-  add(outside_.books.segments_done, 1);
-}
-
-// ---- what is wrong ------------------------------------------------------------------------------
-
-void Uploader::on_attempt(const ObjectUpload& /*upload*/, bool again) {
-  add(outside_.books.upload_attempts, 1);
-  add(outside_.books.upload_retries, again ? 1 : 0);
-}
-
-void Uploader::on_failure(const ObjectUpload& upload, const StoreError& error,
-                          std::chrono::milliseconds delay) {
-  const bool refused = error.kind == StoreErrorKind::configuration ||
-                       error.kind == StoreErrorKind::this_object || gate_.held(upload.prefix());
-  log::limited(log::Level::warning, refused ? "upload refused" : "upload retry",
-               {{"key", upload.key()},
-                {"attempt", upload.attempts()},
-                {"error", describe(error)},
-                {"class", std::string(to_string(error.kind))},
-                {"delay_ms", static_cast<std::int64_t>(delay.count())}});
-  if (error.code == "EtagMismatch") {
-    outside_.conditions.raise("store.checksum", Conditions::Severity::alarm,
-                              "the store confirmed another checksum for " + upload.key() +
-                                  " than that of the bytes sent; compare the object with "
-                                  "`sluice audit`.");
-  }
-}
-
-void Uploader::report_refused_prefixes() {
-  for (auto known = refused_.begin(); known != refused_.end();) {
-    const bool held = gate_.held(known->first);
-    if (!held) {
-      outside_.conditions.clear(held_condition(known->first));
-    }
-    known = held ? std::next(known) : refused_.erase(known);
-  }
-  for (const auto& [prefix, hold] : gate_.holds()) {
-    const auto [known, is_new] = refused_.try_emplace(prefix, hold.error.code);
-    if (!is_new && known->second == hold.error.code) {
-      continue;
-    }
-    known->second = hold.error.code;
-    const bool is_quarantine = quarantine_prefixes_.contains(prefix);
-    outside_.conditions.raise(
-        held_condition(prefix),
-        is_quarantine ? Conditions::Severity::alarm : Conditions::Severity::not_ready,
-        outside_.store.describe() + " refuses objects under \"" + prefix +
-            "\": " + describe(hold.error) +
-            (is_quarantine ? " Rejected bytes stay in the spool until then."
-                           : " Events stay in the spool until then."));
-  }
-}
-
-void Uploader::report_conditions() {
-  report_refused_prefixes();
-  const bool is_down = gate_.failures_in_a_row() >= kFailuresToAlarm;
-  if (!is_down) {
-    if (unavailable_) {
-      outside_.conditions.clear(kUnavailable);
-      unavailable_.reset();
-    }
-    return;
-  }
-  const StoreError& error = gate_.last_failure();
-  if (unavailable_ == error.code) {
-    return;  // its text may differ each time, in milliseconds say
-  }
-  unavailable_ = error.code;
-  // A directory that is full needs an operator; a network may come back by itself.
-  outside_.conditions.raise(
-      kUnavailable,
-      error.advice.empty() ? Conditions::Severity::alarm : Conditions::Severity::not_ready,
-      outside_.store.describe() + " takes no objects: " + describe(error) +
-          " Events stay in the spool; it is tried again for ever.");
 }
 
 }  // namespace sluice

@@ -10,7 +10,7 @@ namespace sluice {
 struct Credentials {
   std::string access_key_id;
   std::string secret_access_key;
-  std::string session_token;  // empty for long-lived keys
+  std::string session_token = {};  // empty for long-lived keys
 };
 
 // Where credentials come from. Thread-compatible. Later sources may fetch; calls must not block

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/s3/directory_error.h"
 #include "common/s3/object_key.h"
 
 namespace sluice {
@@ -13,76 +14,12 @@ namespace {
 constexpr const char* kTemporaryDirectory = ".sluice-tmp";
 constexpr std::size_t kCompareBytes = 256 * kKiB;
 
-// Error::code of this store's own refusals: no errno has these values.
-constexpr int kExistsWithOtherBytes = -1;
-constexpr int kBadKey = -2;
-constexpr int kUploadLost = -3;
-
-std::string_view errno_name(int code) {
-  switch (code) {
-    case ENOSPC:
-      return "ENOSPC";
-    case EDQUOT:
-      return "EDQUOT";
-    case EROFS:
-      return "EROFS";
-    case EACCES:
-      return "EACCES";
-    case EPERM:
-      return "EPERM";
-    case EIO:
-      return "EIO";
-    case ENOENT:
-      return "ENOENT";
-    case ENAMETOOLONG:
-      return "ENAMETOOLONG";
-    default:
-      return "FilesystemError";
-  }
-}
-
-std::string_view errno_advice(int code) {
-  switch (code) {
-    case ENOSPC:
-    case EDQUOT:
-      return "Free space on the file system of OUTPUT_DIR, or raise the quota.";
-    case EROFS:
-    case EACCES:
-    case EPERM:
-      return "Make OUTPUT_DIR writable for this user.";
-    default:
-      return "Check the file system of OUTPUT_DIR.";
-  }
-}
-
-// Everything that the disk says may pass, but for a name that it will never take.
-StoreError store_error(const Error& error) {
-  StoreError made{.kind = StoreErrorKind::retry, .message = error.message};
-  if (error.code == kExistsWithOtherBytes) {
-    made.kind = StoreErrorKind::exists;
-    made.code = "PreconditionFailed";
-  } else if (error.code == kBadKey) {
-    made.kind = StoreErrorKind::this_object;
-    made.code = "InvalidKey";
-  } else if (error.code == kUploadLost) {
-    made.kind = StoreErrorKind::upload_lost;
-    made.code = "NoSuchUpload";
-  } else {
-    made.code = errno_name(error.code);
-    made.advice = errno_advice(error.code);
-    if (error.code == ENAMETOOLONG) {
-      made.kind = StoreErrorKind::this_object;
-    }
-  }
-  return made;
-}
-
 template <class T>
 StoreResult<T> store_result(Result<T> result) {
   if (result) {
     return {.value = std::move(*result), .error = std::nullopt};
   }
-  return {.value = {}, .error = store_error(result.error())};
+  return {.value = {}, .error = directory_error(result.error())};
 }
 
 Status validate_key(const std::string& key) {
@@ -339,14 +276,14 @@ void DirectoryStore::put(PutRequest request, StoreCompletion<PutOutcome> complet
 void DirectoryStore::head(std::string key, StoreCompletion<std::optional<ObjectInfo>> completion) {
   pending_.emplace_back([this, key = std::move(key), completion = std::move(completion)] {
     if (Status status = validate_key(key); !status) {
-      return completion({.value = {}, .error = store_error(status.error())});
+      return completion({.value = {}, .error = directory_error(status.error())});
     }
     const Result<FileInfo> info = filesystem_.info(options_.root / key);
     if (!info && (info.error().code == ENOENT || info.error().code == ENOTDIR)) {
       return completion({});
     }
     if (!info) {
-      return completion({.value = {}, .error = store_error(info.error())});
+      return completion({.value = {}, .error = directory_error(info.error())});
     }
     completion({.value = ObjectInfo{.bytes = info->bytes}, .error = std::nullopt});
   });
@@ -356,7 +293,7 @@ void DirectoryStore::get(GetRequest request,
                          StoreCompletion<std::optional<std::string>> completion) {
   pending_.emplace_back([this, request = std::move(request), completion = std::move(completion)] {
     if (Status status = validate_key(request.key); !status) {
-      return completion({.value = {}, .error = store_error(status.error())});
+      return completion({.value = {}, .error = directory_error(status.error())});
     }
     Result<std::string> text =
         read_file(filesystem_, options_.root / request.key, request.bytes_max);
@@ -364,7 +301,7 @@ void DirectoryStore::get(GetRequest request,
       return completion({});
     }
     if (!text) {
-      StoreError error = store_error(text.error());
+      StoreError error = directory_error(text.error());
       if (text.error().code == EFBIG) {
         error.kind = StoreErrorKind::this_object;
       }
@@ -377,11 +314,11 @@ void DirectoryStore::get(GetRequest request,
 void DirectoryStore::create_multipart(ObjectName name, StoreCompletion<std::string> completion) {
   pending_.emplace_back([this, name = std::move(name), completion = std::move(completion)] {
     if (Status status = validate_key(name.key); !status) {
-      return completion({.value = {}, .error = store_error(status.error())});
+      return completion({.value = {}, .error = directory_error(status.error())});
     }
     Result<Temporary> temporary = make_temporary();
     if (!temporary) {
-      return completion({.value = {}, .error = store_error(temporary.error())});
+      return completion({.value = {}, .error = directory_error(temporary.error())});
     }
     std::string id = temporary->path.filename().string();
     uploads_.emplace(id, std::move(*temporary));
@@ -399,7 +336,7 @@ void DirectoryStore::upload_part(PartRequest request, StoreCompletion<UploadedPa
                                ? Status(Error{ErrorKind::rejected, kUploadLost, "no such upload"})
                                : write_body(*found->second.file, request.body, request.begin);
     if (!written) {
-      result.error = store_error(written.error());
+      result.error = directory_error(written.error());
     }
     request = {};
     completion(std::move(result));
@@ -430,7 +367,7 @@ void DirectoryStore::remove(std::string key, StoreCompletion<Nothing> completion
       status = filesystem_.unlink(options_.root / key);
     }
     if (!status && status.error().code != ENOENT) {
-      return completion({.value = {}, .error = store_error(status.error())});
+      return completion({.value = {}, .error = directory_error(status.error())});
     }
     completion({});
   });

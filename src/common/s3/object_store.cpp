@@ -39,9 +39,9 @@ std::string describe(const StoreError& error) {
   if (!error.message.empty()) {
     text += ": " + error.message;
   }
+  text += text.ends_with('.') ? "" : ".";
   if (!error.advice.empty()) {
-    text += text.ends_with('.') ? " " : ". ";
-    text += error.advice;
+    text += " " + error.advice;
   }
   return text;
 }

@@ -48,7 +48,7 @@ struct StoreError {
   bool slow_down = false;  // the store asks for fewer requests
 };
 
-// "AccessDenied (HTTP 403): Access Denied. <advice>"
+// Whole sentences: "AccessDenied (HTTP 403): Access Denied. <advice>"
 std::string describe(const StoreError& error);
 
 template <class T>

@@ -310,6 +310,10 @@ void S3Client::head(std::string key, StoreCompletion<std::optional<ObjectInfo>> 
            completion({});
            return;
          }
+         if (!answer.error && answer.response.header("etag").empty()) {
+           // Whatever said 200, it was not asked about an object.
+           answer.error = unexpected_answer(answer.response, "no ETag in the answer");
+         }
          if (answer.error) {
            completion({.value = {}, .error = std::move(answer.error)});
            return;
