@@ -373,18 +373,21 @@ Status FaultFilesystem::rename(const Path& from, const Path& to) {
   }
   const std::scoped_lock lock(mutex_);
   InodePtr inode = find(from);
+  Directory* source = directory_of(from.parent_path());
   Directory* directory = directory_of(to.parent_path());
-  if (!inode || directory == nullptr) {
+  if (!inode || source == nullptr || directory == nullptr) {
     return failed(ENOENT, from);
-  }
-  if (from.parent_path() != to.parent_path()) {
-    return failed(EXDEV, from);
   }
   const std::string old_name = from.filename().string();
   const std::string new_name = to.filename().string();
-  directory->cached.erase(old_name);
+  source->cached.erase(old_name);
   directory->cached[new_name] = inode;
-  directory->pending.push_back({old_name, new_name, inode});
+  if (source == directory) {
+    directory->pending.push_back({old_name, new_name, inode});
+  } else {  // harsher than a journal: each directory keeps its half, or not
+    source->pending.push_back({old_name, "", nullptr});
+    directory->pending.push_back({"", new_name, inode});
+  }
   return {};
 }
 
