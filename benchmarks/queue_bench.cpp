@@ -34,8 +34,13 @@ void hop(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kItems);
 }
 
-BENCHMARK(hop)->ArgNames({"producers", "capacity"})->Args({1, 1})->Args({1, 256})->Args({2, 256})
-    ->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(hop)
+    ->ArgNames({"producers", "capacity"})
+    ->Args({1, 1})
+    ->Args({1, 256})
+    ->Args({2, 256})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 }  // namespace
 
