@@ -7,7 +7,7 @@
 //
 // The same bytes give the same cuts wherever the calls are cut. Each byte is looked at a bounded
 // number of times: constructs that are known not to end are skipped, not scanned again.
-// docs/decisions/own_framer.md has the rules. Thread-compatible.
+// docs/decisions/own-framer.md has the rules. Thread-compatible.
 #pragma once
 
 #include <array>

@@ -137,18 +137,30 @@ TEST_CASE("x6_a_good_document_with_a_declaration_survives_any_broken_neighbour")
 
 TEST_CASE("x12_hostile_streams_are_read_a_bounded_number_of_times") {
   FramerLimits limits;
-  limits.event_bytes_max = 64 * 1024;
+  limits.event_bytes_max = kMiB;
   const std::string declared = "<?xml version='1.0'?>";
-  for (const std::string& unit :
-       {std::string("<!--"), declared + "<a><!--", declared + "<a><![CDATA[",
-        declared + "<a><!-- -- ", declared + "<!--", std::string("<EVENT>"),
-        std::string("<EVENT><!--"), std::string("<EVENT><![CDATA["), std::string("<EVENT a='"),
-        std::string("<EVENT><a>"), declared + "<a b='", declared + "<?pi ", declared,
-        declared + "<!DOCTYPE a [<!--", std::string("<?xml "), std::string("</EVENT>"),
-        std::string("<EVENT><!-- -- "), std::string("<EVENT><EVENT/>"),
-        "<EVENT>" + std::string(1000, 'x')}) {
+  for (const std::string& unit : {std::string("<!--"),
+                                  declared + "<a><!--",
+                                  declared + "<a><![CDATA[",
+                                  declared + "<a><!-- -- ",
+                                  declared + "<a><!-- - - - - - - - - - - -",
+                                  declared + "<!--",
+                                  std::string("<EVENT>"),
+                                  std::string("<EVENT><!--"),
+                                  std::string("<EVENT><![CDATA["),
+                                  std::string("<EVENT a='"),
+                                  std::string("<EVENT><a>"),
+                                  declared + "<a b='",
+                                  declared + "<?pi ",
+                                  declared,
+                                  declared + "<!DOCTYPE a [<!--",
+                                  std::string("<?xml "),
+                                  std::string("</EVENT>"),
+                                  std::string("<EVENT><!-- -- "),
+                                  std::string("<EVENT><EVENT/>"),
+                                  "<EVENT>" + std::string(1000, 'x')}) {
     std::string text = "<EVENT/>";
-    while (text.size() < 512 * 1024) {
+    while (text.size() < 3 * kMiB / 2) {
       text += unit;
     }
     for (const std::string& end : {std::string(), std::string("-->"), std::string("]]>")}) {
@@ -156,7 +168,7 @@ TEST_CASE("x12_hostile_streams_are_read_a_bounded_number_of_times") {
       const std::string stream = text + end;
       std::vector<std::size_t> ends;
       for (std::size_t at = 0; at < stream.size();) {
-        at = std::min<std::size_t>(stream.size(), at + 4096);
+        at = std::min<std::size_t>(stream.size(), at + 64 * kKiB);
         ends.push_back(at);
       }
       const auto begin = std::chrono::steady_clock::now();
