@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t kTornBytesKept = 64 * kKiB;
 constexpr std::uint64_t kDamagedBytesKept = 64 * kMiB;
 constexpr int kBlocksATurn = 16;
+constexpr std::uint64_t kPreparedShare = 8;
 constexpr std::chrono::seconds kConsumptionInterval{1};
 constexpr std::string_view kDamage = "spool.damage";
 constexpr std::string_view kSetAside = "spool.set_aside";
@@ -192,8 +193,13 @@ void Rotator::prepare() {
   if (there >= target || stream.clock().now() < prepare_retry_at_) {
     return;
   }
-  auto made = stream.create_segments(target - there,
-                                     paused || draining_ ? 0 : options_.segment_allocate_bytes);
+  // What is prepared counts as used: together it must stay far below the low watermark, or reading
+  // would stop for ever.
+  const std::uint64_t allocate_bytes =
+      paused || draining_ ? 0
+                          : std::min(options_.segment_allocate_bytes,
+                                     options_.disk.bytes_max / kPreparedShare / target);
+  auto made = stream.create_segments(target - there, allocate_bytes);
   if (!made) {
     // Spool says so where it matters: it makes one itself when it needs one.
     log::limited(log::Level::warning, "segment not prepared", {{"error", made.error().message}});

@@ -298,3 +298,17 @@ TEST_CASE("d13_reading_stops_at_the_high_watermark_and_goes_on_at_the_low_one") 
   CHECK(rig->conditions.ready());
   CHECK(stored_events(world).size() == 6);
 }
+
+TEST_CASE("what_is_prepared_never_fills_a_small_budget") {
+  SpoolWorld world;
+  SpoolRig::Options options;
+  options.rotator.disk.bytes_max = 16 * kMiB;
+  options.rotator.disk.bytes_in_flight = 16 * kMiB;
+  options.rotator.segment_allocate_bytes = 100 * kMiB;
+  SpoolRig rig(world, options);
+  REQUIRE(rig.egress().ok());
+  world.clock.advance(std::chrono::seconds(1));
+  REQUIRE(rig.egress().ok());
+  CHECK(rig.prepared.size() == 2);
+  CHECK_FALSE(rig.pause_reading.load());
+}
