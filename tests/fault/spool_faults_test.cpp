@@ -289,7 +289,7 @@ TEST_CASE("p13_a_drain_on_a_full_disk_ends_in_time_and_drops_only_what_was_never
   check_exactly_once(world, {"<a/>"});
 }
 
-TEST_CASE("d9_without_its_ledger_and_d14_without_format_a_spool_loses_no_event") {
+TEST_CASE("d14_a_spool_that_lost_both_copies_of_format_loses_no_event") {
   SpoolWorld world;
   SpoolUuid uuid{};
   {
