@@ -212,3 +212,19 @@ TEST_CASE_FIXTURE(Fixture, "d8_odd_files_named_like_a_segment_are_listed_apart")
   CHECK(listing.orphans.size() == 1);
   CHECK(listing.leftover.size() == 1);
 }
+
+TEST_CASE("a_segment_that_cannot_be_set_aside_stays_where_it_is") {
+  using Op = FaultFilesystem::Op;
+  for (const Op op : {Op::link, Op::write, Op::sync, Op::rename, Op::sync_directory}) {
+    Fixture fresh;
+    SegmentBuilder builder(fresh.filesystem, kDirectory, fresh.header);
+    builder.group({{"<a/>"}});
+    REQUIRE(write_side_seal(*fresh.stream, fresh.header.id, some_seal()).ok());
+    // For longer than it is tried again; only in quarantine/, so that unlinking would work.
+    fresh.filesystem.fail({.op = op, .times = 100, .code = EIO, .path_has = "quarantine"});
+    CHECK(set_segment_aside(*fresh.stream, fresh.header.id, {.reason = "refused"}).error().code ==
+          EIO);
+    CHECK(fresh.there(segment_path(kDirectory, fresh.header.id)));
+    CHECK(fresh.there(seal_path(kDirectory, fresh.header.id)));
+  }
+}
