@@ -75,7 +75,7 @@ def test_resets_and_retries_and_alarms_have_lines(scratch):
     server.wait_for_line("connection closed", reason="reset")
     store.control("fault", match="^PUT", count=2, kind="status", status=503, code="SlowDown")
     server.send(SAMPLE)
-    assert_fields(server.wait_for_line("retry"), "key", "error")
+    assert_fields(server.wait_for_line("upload retry"), "key", "error", "attempt")
     store.control("set", secret_key="rotated")
     server.send(SAMPLE)
     assert_fields(server.wait_for_line("alarm raised"), "condition", "message")
