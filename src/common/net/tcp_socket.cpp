@@ -84,15 +84,19 @@ ReadOutcome TcpSocket::read(std::span<std::byte> into) {
   }
 }
 
-void TcpSocket::close_with_fin() { fd_.reset(); }
+TcpSocket::TcpSocket(UniqueFd fd) : fd_(std::move(fd)) { set_reset_on_close(true); }
 
-void TcpSocket::close_with_reset() {
-  if (fd_.valid()) {
-    const linger now{1, 0};
-    (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    fd_.reset();
-  }
+void TcpSocket::set_reset_on_close(bool on) {
+  const linger option{on ? 1 : 0, 0};
+  (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &option, sizeof option);
 }
+
+void TcpSocket::close_with_fin() {
+  set_reset_on_close(false);
+  fd_.reset();
+}
+
+void TcpSocket::close_with_reset() { fd_.reset(); }
 
 Result<TcpListener> TcpListener::listen(std::string_view host, std::uint16_t port) {
   const std::string where = std::string(host) + ":" + std::to_string(port);

@@ -22,11 +22,13 @@ struct ReadOutcome {
   std::size_t bytes = 0;
 };
 
-// An accepted connection. Thread-compatible.
+// An accepted connection. Thread-compatible. Until close_with_fin() every end of it is a reset, also
+// the one that the kernel makes when this process is killed: else a peer that has said FIN would
+// read a FIN, and take that for an acknowledgement.
 class TcpSocket {
  public:
   TcpSocket() = default;
-  explicit TcpSocket(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit TcpSocket(UniqueFd fd);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool open() const { return fd_.valid(); }
@@ -36,6 +38,8 @@ class TcpSocket {
   void close_with_reset();
 
  private:
+  void set_reset_on_close(bool on);
+
   UniqueFd fd_;
 };
 

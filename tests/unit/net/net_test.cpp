@@ -81,6 +81,26 @@ TEST_CASE("close_with_reset_is_a_reset") {
   CHECK(client.ending() == LoopbackClient::Ending::reset);
 }
 
+// As when the process is killed: the kernel closes what is open.
+TEST_CASE("a_finished_connection_that_is_dropped_is_a_reset") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  LoopbackClient client(listener->port());
+  {
+    TcpSocket socket = accept_one(*listener);
+    client.send("abc");
+    client.finish();
+    std::array<std::byte, 16> into{};
+    EventPoller poller;
+    poller.add(socket.fd(), 1);
+    (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+    CHECK(socket.read(into).bytes == 3);
+    (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+    CHECK(socket.read(into).kind == ReadOutcome::Kind::finished);
+  }
+  CHECK(client.ending() == LoopbackClient::Ending::reset);
+}
+
 TEST_CASE("a_wake_before_the_wait_is_not_lost") {
   EventPoller poller;
   poller.wake();
