@@ -13,8 +13,8 @@ std::chrono::hours whole_hours(std::chrono::milliseconds time) {
 }  // namespace
 
 EgressHalf::EgressHalf(const Parts& parts, StoreOfConfig store)
-    : store_(std::move(store)),
-      memory_(parts.config.egress_memory_bytes()),
+    : memory_(parts.config.egress_memory_bytes()),
+      store_(std::move(store)),
       rotate_in_(parts.config.queue_capacity),
       blocks_(parts.config.queue_capacity),
       validated_(parts.config.queue_capacity),

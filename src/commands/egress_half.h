@@ -69,8 +69,8 @@ class EgressHalf {
   void build_upload(const Parts& parts);
 
   std::atomic<bool> stop_{false};
+  MemoryBudget memory_;  // before the store: what is in flight there is charged to it
   StoreOfConfig store_;
-  MemoryBudget memory_;
   // In flow order.
   BoundedQueue<RotateInput> rotate_in_;
   BoundedQueue<Block> blocks_;
