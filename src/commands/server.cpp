@@ -89,7 +89,9 @@ int Server::open_store() {
     }
     const std::string message =
         objects_ + ", prefix \"" + probe.prefix + "\": " + describe(*probe.error);
-    if (probe.error->kind != StoreErrorKind::configuration || probe.prefix != config_.prefix) {
+    const bool refused = probe.error->kind == StoreErrorKind::configuration ||
+                         probe.error->kind == StoreErrorKind::refresh_credentials;
+    if (!refused || probe.prefix != config_.prefix) {
       log::warning("store probe failed", {{"message", message}});
       continue;
     }
