@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", TOP / "build" / "release"))
+BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", TOP / "build" / "release")).resolve()
 SLUICE = BUILD / "sluice"
 LOAD = BUILD / "sluice-load"
 SAMPLE = TOP / "tests" / "data" / "acm-event.xml"
@@ -333,6 +334,8 @@ def main(names):
     wanted = sys.argv[1:] or list(tests)
     codes = []
     for name in wanted:
+        begin = time.monotonic()
         codes.append(run_test(name, tests[name]))
-        print(f"{name}: { {0: 'passed', 77: 'skipped'}.get(codes[-1], 'FAILED')}", flush=True)
+        outcome = {0: "passed", 77: "skipped"}.get(codes[-1], "FAILED")
+        print(f"{name}: {outcome}, {time.monotonic() - begin:.1f} s", flush=True)
     sys.exit(1 if 1 in codes else max(codes, default=1))

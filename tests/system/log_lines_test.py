@@ -94,7 +94,9 @@ def test_no_secret_and_no_event_text_in_log_pages_or_command_line(scratch):
     malformed = b"<EVENT><cn>" + MARK + b"</cn><" + MARK + b"></b></EVENT>"
     with server.connect() as client:
         client.sendall(event + malformed + event + b"<EVENT><a" + MARK)
-    server.send(MARK * 100)
+    with server.connect() as client:
+        client.sendall(MARK * 100)  # no XML at all: reset
+        server.wait_for_line("connection closed", reason="refused")
     store.control("fault", match="^PUT", count=3, kind="status", status=500, code="InternalError",
                   message=MARK.decode())
     server.send(event + malformed)
