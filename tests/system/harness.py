@@ -74,6 +74,7 @@ class Server:
         self.log_begin = 0  # of this start
         self.process = None
         self.port = self.admin_port = None
+        self.file_size_signal = True  # False: a write past RLIMIT_FSIZE fails, and does not kill
 
     @property
     def objects(self):
@@ -93,7 +94,8 @@ class Server:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [SLUICE, *(arguments or ("run",))], env=self.environment(), cwd=self.directory,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                restore_signals=self.file_size_signal)
         return self
 
     def start(self):

@@ -119,7 +119,7 @@ def check_document_timeout(scratch):
     with server.connect() as client:
         client.sendall(SAMPLE[:500])
         assert is_closed_by_server(client)
-    assert server.wait_for_line("connection closed")["reason"] == "timed_out"
+    assert server.wait_for_line("connection closed")["reason"] == "document deadline"
     server.stop()
 
 
@@ -137,15 +137,16 @@ def check_feed_silent_after(scratch):
 def seconds_to_send(scratch, name, **settings):
     server = scratch.server(name, **settings).start()
     begin = time.monotonic()
-    server.load("--count", 400)
+    for _ in range(3):  # what was read before it was counted is over the limit: the next one waits
+        server.load("--count", 200)
     elapsed = time.monotonic() - begin
     server.stop()
-    assert len(evidence.stored_events(server.objects)) == 400, "the limit drops"
+    assert len(evidence.stored_events(server.objects)) == 600, "the limit drops"
     return elapsed
 
 
 def check_rate_limit_enabled(scratch):
-    limit = {"RATE_LIMIT_MAX_EVENTS": 50, "RATE_LIMIT_WINDOW": 0.5}
+    limit = {"RATE_LIMIT_MAX_EVENTS": 50, "RATE_LIMIT_WINDOW": 0.3}
     slow = seconds_to_send(scratch, "on", RATE_LIMIT_ENABLED="true", **limit)
     fast = seconds_to_send(scratch, "off", RATE_LIMIT_ENABLED="false", **limit)
     assert slow > 0.5 and slow > 2 * fast, (slow, fast)
@@ -153,13 +154,13 @@ def check_rate_limit_enabled(scratch):
 
 def check_rate_limit_window(scratch):
     limit = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_MAX_EVENTS": 50}
-    fast = seconds_to_send(scratch, "short", RATE_LIMIT_WINDOW=0.05, **limit)
-    slow = seconds_to_send(scratch, "long", RATE_LIMIT_WINDOW=1, **limit)
-    assert slow > 1 and slow > 2 * fast, (slow, fast)
+    fast = seconds_to_send(scratch, "short", RATE_LIMIT_WINDOW=0.02, **limit)
+    slow = seconds_to_send(scratch, "long", RATE_LIMIT_WINDOW=0.5, **limit)
+    assert slow > 0.5 and slow > 2 * fast, (slow, fast)
 
 
 def check_rate_limit_max_events(scratch):
-    limit = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_WINDOW": 0.5}
+    limit = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_WINDOW": 0.3}
     fast = seconds_to_send(scratch, "many", RATE_LIMIT_MAX_EVENTS=100_000, **limit)
     slow = seconds_to_send(scratch, "few", RATE_LIMIT_MAX_EVENTS=20, **limit)
     assert slow > 0.5 and slow > 2 * fast, (slow, fast)
@@ -438,7 +439,9 @@ def check_spool_sync_bytes(scratch):
 
 
 def check_disk_failure_timeout(scratch):
-    server = scratch.server(DISK_FAILURE_TIMEOUT=0.5).start()
+    server = scratch.server(DISK_FAILURE_TIMEOUT=0.5)
+    server.file_size_signal = False
+    server.start()
     # From now on no file of this process may grow past a segment's header: every write fails.
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (6000, 6000))
     load = harness.start_load(server.port, "--count", 1000)

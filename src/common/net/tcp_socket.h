@@ -22,9 +22,9 @@ struct ReadOutcome {
   std::size_t bytes = 0;
 };
 
-// An accepted connection. Thread-compatible. Until close_with_fin() every end of it is a reset, also
-// the one that the kernel makes when this process is killed: else a peer that has said FIN would
-// read a FIN, and take that for an acknowledgement.
+// An accepted connection. Thread-compatible. Until close_with_fin() every end of it is a reset,
+// also the one that the kernel makes when this process is killed: else a peer that has said FIN
+// would read a FIN, and take that for an acknowledgement.
 class TcpSocket {
  public:
   TcpSocket() = default;
