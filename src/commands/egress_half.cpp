@@ -1,5 +1,6 @@
 #include "commands/egress_half.h"
 
+#include <algorithm>
 #include <string>
 #include <thread>
 
@@ -64,6 +65,9 @@ void EgressHalf::build_conversion(const Parts& parts) {
 void EgressHalf::build_upload(const Parts& parts) {
   UploadOptions options;
   options.concurrency = parts.config.upload_concurrency;
+  // Finished blocks of one object wait for each other up to a part: not for most of the memory.
+  options.part_bytes =
+      std::clamp<std::uint64_t>(parts.config.egress_memory_bytes() / 8, 5 * kMiB, 16 * kMiB);
   options.refusals_max = static_cast<std::uint32_t>(parts.config.retries_max);
   options.retry_base_delay = parts.config.retry_base_delay;
   options.probe_interval = parts.config.config_probe_interval;

@@ -175,6 +175,7 @@ struct Block {
   std::uint64_t begin = 0;  // file offset of the first record header
   std::uint64_t end = 0;    // file offset behind the last record
   Charge room;              // the worst case of all that later stages need for this block
+  std::shared_ptr<const void> converting;  // held until Convert is done: Rotate counts them
 };
 
 // A piece that does not go into the object, with its exact bytes.
@@ -198,8 +199,9 @@ struct ValidatedBlock {
   EventTape tape;                       // the accepted events, in order
   std::vector<RejectedPiece> rejected;  // in order
   std::uint64_t pieces = 0;             // events and malformed runs that the block held
-  std::uint64_t damaged_bytes = 0;      // did not verify any more: counted, copied to quarantine
+  std::uint64_t damaged_bytes = 0;      // did not verify any more: counted, the segment is kept
   Charge room;
+  std::shared_ptr<const void> converting;
 };
 
 // Convert -> Upload, in any order.

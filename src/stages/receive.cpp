@@ -5,6 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/log/log.h"
+#include "common/pipeline/pipeline.h"
 
 namespace sluice {
 namespace {
@@ -39,6 +40,7 @@ Status Receiver::run(Outbox<Chunk>& lanes, const std::stop_token& stop) {
   poller_.add(listener_.fd(), kListenerToken, true);
   swept_at_ = shared_.clock.now();
   while (!stop.stop_requested()) {
+    beat();
     for (const auto& event : poller_.wait(next_wake(shared_.clock.now()))) {
       if (event.token == kListenerToken) {
         accept_waiting();
@@ -54,6 +56,7 @@ Status Receiver::run(Outbox<Chunk>& lanes, const std::stop_token& stop) {
   end_all_feeds();
   const MonotonicTime deadline = shared_.clock.now() + options_.drain_timeout;
   while (!feeds_.empty() && !replies_.cancelled() && shared_.clock.now() < deadline) {
+    beat();
     (void)poller_.wait(shared_.clock.now() + kStallLookInterval);
     take_replies();
     resume_stalled();

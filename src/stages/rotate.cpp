@@ -293,6 +293,7 @@ bool Rotator::dispatch(Outbox<Block>& out) {
   block.begin = range.begin;
   block.end = range.end;
   block.room = std::move(*room);
+  block.converting = converting_;
   if (!out.try_push(block)) {
     return false;
   }
@@ -306,8 +307,9 @@ bool Rotator::dispatch(Outbox<Block>& out) {
 
 std::optional<Charge> Rotator::room_for(std::size_t bytes) {
   auto room = links_.budget.try_charge(bytes);
-  if (!room && links_.budget.bytes_used() == 0) {
-    // More than there will ever be: alone, or never.
+  if (!room && in_egress_.size() <= 1 && converting_.use_count() == 1) {
+    // Nothing but finished blocks of its own segment is in the way, which wait for it in Upload: it
+    // goes now, and alone, or never.
     log::limited(log::Level::warning, "block over the memory share", {{"bytes", bytes}});
     room = links_.budget.charge_anyway(bytes);
   }

@@ -118,6 +118,8 @@ class Rotator {
   std::map<std::pair<std::uint64_t, std::uint64_t>, Ready> ready_;
   std::optional<Admission> admission_;
   std::map<std::uint64_t, SegmentId> in_egress_;
+  // A holder more for each block between here and Upload.
+  const std::shared_ptr<const void> converting_ = std::make_shared<char>();
 
   // Preparing.
   MonotonicTime prepare_retry_at_{};

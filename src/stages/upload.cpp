@@ -290,12 +290,29 @@ bool Uploader::end_done(Job& job) {
     job.not_before = outside_.clock.now() + kDiskRetry;
     return false;
   }
-  if (!disk_did(unlink_segment(outside_.stream, segment.id), job,
-                "an uploaded segment cannot be removed")) {
+  const Status gone = job.upload.damaged_bytes() == 0 ? unlink_segment(outside_.stream, segment.id)
+                                                      : keep_damaged(job);
+  if (!disk_did(gone, job, "an uploaded segment cannot be removed")) {
     return false;
   }
   count_done(job);
   return true;
+}
+
+// Every record that verifies is in the store; what does not is kept for whoever can repair it.
+Status Uploader::keep_damaged(const Job& job) {
+  const SegmentId id = job.upload.segment().id;
+  const std::string bytes = std::to_string(job.upload.damaged_bytes());
+  outside_.conditions.raise("spool.damaged:" + to_string(id), Conditions::Severity::alarm,
+                            bytes + " bytes of segment " + to_string(id) +
+                                " no longer verify: look at the disk. All other events are "
+                                "uploaded; the segment is kept in " +
+                                outside_.stream.quarantine().string());
+  return set_segment_aside(outside_.stream, id,
+                           {.reason = bytes + " bytes no longer verify; the rest is uploaded",
+                            .answer = "",
+                            .events = job.upload.segment().seal.summary.events,
+                            .malformed = job.upload.segment().seal.summary.malformed});
 }
 
 // Evidence, not truth: a full disk does not keep the segment that fills it.

@@ -111,6 +111,7 @@ class Uploader final : private ObjectUpload::Observer {
   // True when the outcome may go out.
   bool end(Job& job);
   bool end_done(Job& job);
+  Status keep_damaged(const Job& job);
   bool end_set_aside(Job& job);
   bool disk_did(const Status& status, Job& job, std::string_view what);
   void write_lines(Job& job);

@@ -42,6 +42,7 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
   made.segment = block.segment;
   made.index = block.index;
   made.last = block.last;
+  made.converting = std::move(block.converting);
   tokens_ = block.segment->settings.format != OutputFormat::xml;
   parser_.begin_tape();
   if (Status status = read(block, made); !status) {
@@ -154,7 +155,6 @@ void Validator::note_damage(const ValidatedBlock& made) {
     pieces += range.pieces;
   }
   books_.bytes_damaged.fetch_add(records_.damaged_bytes, std::memory_order_relaxed);
-  books_.pieces_lost_to_damage.fetch_add(pieces, std::memory_order_relaxed);
   log::limited(log::Level::error, "segment damaged",
                {{"segment", to_string(made.segment->id)},
                 {"offset", records_.damage.front().begin},

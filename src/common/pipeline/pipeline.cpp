@@ -6,14 +6,18 @@
 #include <exception>
 
 namespace sluice {
-namespace detail {
+namespace {
 
-void beat(ThreadHealth& health) {
-  health.heartbeat_ns.store(std::chrono::steady_clock::now().time_since_epoch().count(),
-                            std::memory_order_relaxed);
+thread_local ThreadHealth* health_of_this_thread = nullptr;
+
+}  // namespace
+
+void beat() {
+  if (health_of_this_thread != nullptr) {
+    health_of_this_thread->heartbeat_ns.store(
+        std::chrono::steady_clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  }
 }
-
-}  // namespace detail
 
 Pipeline::~Pipeline() {
   cancel();
@@ -41,6 +45,8 @@ void Pipeline::start() {
 }
 
 void Pipeline::run_thread(const Body& body, ThreadHealth& health) {
+  health_of_this_thread = &health;
+  beat();
   Status status;
   try {
     status = body(health, stop_.get_token());

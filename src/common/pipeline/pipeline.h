@@ -11,7 +11,8 @@
 //   bool finished() const;                       true: end the stage before its input does
 //   void poll(MonotonicTime until);              waits in place of the queue (a poll set), with
 //   void wake();                                 a thread-safe call that ends the wait
-// A source has: Status run(Outbox<Out>& out, std::stop_token stop).
+// A source has: Status run(Outbox<Out>& out, std::stop_token stop), and calls beat() of this file
+// at every turn of its loop.
 #pragma once
 
 #include <atomic>
@@ -45,6 +46,9 @@ struct ThreadHealth {
   std::atomic<bool> waiting{false};           // for an item or for room
   std::atomic<bool> ended{false};
 };
+
+// The health of the calling thread is fresh: a pipeline's thread is alive. Elsewhere nothing.
+void beat();
 
 class Pipeline {
  public:
@@ -119,8 +123,6 @@ class Pipeline {
 
 namespace detail {
 
-void beat(ThreadHealth& health);
-
 template <class W>
 MonotonicTime wake_time(const W& worker) {
   if constexpr (requires { worker.wake_at(); }) {
@@ -175,7 +177,7 @@ template <class In, class Out, class W>
 Status run_worker(W& worker, BoundedQueue<In>& in, Outbox<Out>& out, ThreadHealth& health) {
   std::optional<In> item;
   while (!in.cancelled()) {
-    beat(health);
+    beat();
     if (!item && wants_input(worker)) {
       item = in.try_pop();
     }
@@ -220,8 +222,7 @@ template <class Out, class S>
 void Pipeline::source(std::string name, S& source, Outbox<Out>& out, std::shared_ptr<void> outlet) {
   add_thread(
       std::move(name),
-      [&source, &out](ThreadHealth& health, std::stop_token stop) {
-        detail::beat(health);
+      [&source, &out](ThreadHealth& /*health*/, std::stop_token stop) {
         return source.run(out, std::move(stop));
       },
       std::move(outlet));

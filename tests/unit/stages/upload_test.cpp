@@ -823,6 +823,20 @@ TEST_CASE("pieces_whose_records_verify_no_more_are_counted_as_lost") {
   CHECK(fixture.books.events_uploaded == 2);
 }
 
+TEST_CASE("d7_a_segment_with_damage_is_uploaded_without_it_and_kept_in_quarantine") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(3);
+  auto blocks = fixture.blocks_of(segment, {{{"one", "two"}, {}}});
+  blocks.front().damaged_bytes = 100;
+  fixture.give(std::move(blocks));
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == SegmentOutcome::Kind::done);
+  CHECK(fixture.books.events_uploaded == 2);
+  CHECK_FALSE(fixture.on_disk(*segment));
+  CHECK(fixture.filesystem.info(fixture.stream->quarantine() / segment->path.filename()).ok());
+  CHECK(fixture.raised("spool.damaged:"));
+}
+
 TEST_CASE("finish_waits_for_running_uploads_and_stop_ends_it") {
   std::atomic<bool> stop{false};
   Fixture fixture({.stop = &stop});

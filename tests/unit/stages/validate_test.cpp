@@ -100,7 +100,6 @@ TEST_CASE("d7_a_flipped_bit_costs_one_record_and_is_counted") {
   CHECK(events_of(made) == std::vector<std::string>{"<EVENT>1</EVENT>", "<EVENT>4</EVENT>"});
   CHECK(made.damaged_bytes > 0);
   CHECK(bench.books.bytes_damaged == made.damaged_bytes);
-  CHECK(bench.books.pieces_lost_to_damage == 2);
 }
 
 TEST_CASE("the_same_block_once_more_is_the_same") {
