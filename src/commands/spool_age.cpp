@@ -24,7 +24,12 @@ std::optional<WallTime> first_received(Filesystem& filesystem, const Path& path)
   }
   RecordCursor cursor(**file, CrcSeed(*header), {kRecordsBegin, info->bytes},
                       {.window_bytes = 4 * kKiB});
-  const auto step = cursor.next(4 * kKiB);
+  // The commit that opens a segment knows of no batch yet.
+  auto step = cursor.next(4 * kKiB);
+  while (step && step->kind == RecordCursor::Kind::record &&
+         step->header.type == RecordType::commit) {
+    step = cursor.next(4 * kKiB);
+  }
   if (!step || step->kind != RecordCursor::Kind::record) {
     return std::nullopt;
   }
