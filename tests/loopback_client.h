@@ -48,6 +48,11 @@ class LoopbackClient {
     return sent > 0 ? static_cast<std::size_t>(sent) : 0;
   }
   void finish() { (void)::shutdown(fd_.get(), SHUT_WR); }
+  void reset() {
+    const linger now{1, 0};
+    (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    fd_.reset();
+  }
   Ending ending() {
     char byte = 0;
     const ssize_t got = ::recv(fd_.get(), &byte, 1, 0);

@@ -57,7 +57,11 @@ Status Receiver::run(Outbox<Chunk>& lanes, const std::stop_token& stop) {
   const MonotonicTime deadline = shared_.clock.now() + options_.drain_timeout;
   while (!feeds_.empty() && !replies_.cancelled() && shared_.clock.now() < deadline) {
     beat();
-    (void)poller_.wait(shared_.clock.now() + kStallLookInterval);
+    for (const auto& event : poller_.wait(shared_.clock.now() + kStallLookInterval)) {
+      if (auto found = feeds_.find(event.token); found != feeds_.end()) {
+        on_readable(found->second);  // broken: watched no more
+      }
+    }
     take_replies();
     resume_stalled();
   }
@@ -199,18 +203,23 @@ std::optional<Receiver::Room> Receiver::make_room(const Feed& feed) {
 
 std::optional<Receiver::Room> Receiver::make_privileged_room(const Feed& feed) {
   const ConnectionId id = feed.connection->id;
-  ConnectionId holder = 0;
-  if (!shared_.privileged.compare_exchange_strong(holder, id) && holder != id) {
+  ConnectionId holder = shared_.privileged.load();
+  if (holder != 0 && holder != id) {
     return std::nullopt;
   }
-  privileged_here_ = id;
   const std::size_t bytes = options_.privileged_read_bytes;
-  auto charge = shared_.ingest.try_charge_reserve(bytes);
-  auto carry = shared_.ingest.try_charge_reserve(bytes);
-  if (!charge || !carry) {
-    return std::nullopt;  // what it has in flight comes back first
+  // Both at once, and before the privilege: whatever is given back here wakes those who wait, us
+  // among them, for ever.
+  auto charge = shared_.ingest.try_charge_reserve(2 * bytes);
+  if (!charge) {
+    return std::nullopt;  // what is in flight comes back first
   }
-  return Room{Buffer::allocate(bytes, std::move(*charge)), std::move(*carry), false};
+  if (holder == 0 && !shared_.privileged.compare_exchange_strong(holder, id)) {
+    return std::nullopt;  // another thread's connection was faster
+  }
+  privileged_here_ = id;
+  Charge carry = charge->split(bytes);
+  return Room{Buffer::allocate(bytes, std::move(*charge)), std::move(carry), false};
 }
 
 void Receiver::release_privilege() {
@@ -263,7 +272,7 @@ void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
   if (feed.bytes == 0) {
     // Nothing of it went down, so nothing has to become durable before the answer.
     Reply reply{feed.connection, {}, end, true};
-    CHECK_THAT(replies_.try_push(reply));
+    CHECK_THAT(replies_.try_push(reply) || replies_.cancelled());
     return;
   }
   if (!lanes_->try_push(last)) {

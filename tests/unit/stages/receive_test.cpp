@@ -13,6 +13,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// The real clock, which Receive reads in every turn.
+struct CountingClock final : Clock {
+  [[nodiscard]] MonotonicTime now() const override {
+    looks.fetch_add(1);
+    return clock.now();
+  }
+  [[nodiscard]] WallTime wall_now() const override { return clock.wall_now(); }
+  void advance(std::chrono::nanoseconds by) { clock.advance(by); }
+  OffsetClock clock;
+  mutable std::atomic<std::uint64_t> looks{0};
+};
+
 struct QueueLane final : Outbox<Chunk> {
   explicit QueueLane(std::size_t capacity) : queue(capacity) {}
   bool push(Chunk chunk) override { return queue.push(std::move(chunk)); }
@@ -48,6 +60,9 @@ struct Running {
   std::optional<Chunk> next() {
     return lane.queue.pop_until(std::chrono::steady_clock::now() + 20s);
   }
+  bool next_within(std::chrono::milliseconds time) {
+    return lane.queue.pop_until(std::chrono::steady_clock::now() + time).has_value();
+  }
   // Chunks until one has an end; the bytes of all.
   std::string read_to_end(Chunk& last) {
     std::string bytes;
@@ -65,7 +80,7 @@ struct Running {
   }
   LoopbackClient client() { return LoopbackClient(listener.port()); }
 
-  OffsetClock clock;
+  CountingClock clock;
   Books books;
   MemoryBudget ingest;
   ConnectionLimits limits;
@@ -253,4 +268,66 @@ TEST_CASE("a_stop_sends_every_end_down_and_waits_for_the_answers") {
   CHECK(client.ending() == LoopbackClient::Ending::reset);
   running.thread.join();
   CHECK(running.limits.connections() == 0);
+}
+
+TEST_CASE("a_cancelled_ingest_ends_idle_connections_without_an_answer") {
+  Running running;
+  auto idle = running.client();
+  auto probe = running.client();
+  probe.finish();
+  CHECK(probe.ending() == LoopbackClient::Ending::fin);  // so the idle one is accepted, too
+  // What Pipeline::cancel() does after a fatal error.
+  running.thread.request_stop();
+  running.replies.cancel();
+  running.lane.queue.cancel();
+  running.thread.join();
+  CHECK(idle.ending() == LoopbackClient::Ending::reset);
+  CHECK(running.limits.connections() == 0);
+}
+
+TEST_CASE("a_feed_that_waits_for_memory_does_not_turn_in_circles") {
+  constexpr std::size_t kReadBytes = 32 * kKiB;
+  for (const std::size_t left : {kReadBytes, kReadBytes + kReadBytes / 2, kReadBytes / 2}) {
+    CAPTURE(left);
+    Running::Setup setup;
+    setup.ingest_bytes = kMiB;
+    setup.reserve_bytes = 512 * kKiB;
+    setup.receiver.slab_bytes = kReadBytes;
+    setup.receiver.privileged_read_bytes = kReadBytes;
+    Running running(setup);
+    auto elsewhere = running.ingest.try_charge_reserve(setup.ingest_bytes - left);
+    REQUIRE(elsewhere);
+    auto client = running.client();
+    REQUIRE(client.send("<a/>"));
+    client.finish();
+    auto other = running.client();
+    REQUIRE(other.send("<b/>"));
+    // A turn each 50 ms: not a thousand of them.
+    const std::uint64_t before = running.clock.looks.load();
+    CHECK_FALSE(running.next_within(300ms));
+    CHECK(running.clock.looks.load() - before < 100);
+    elsewhere.reset();
+    Chunk last;
+    (void)running.read_to_end(last);
+    CHECK(last.end == ConnectionEnd::finished);
+    running.answer(last, true);
+  }
+}
+
+TEST_CASE("a_stop_does_not_turn_in_circles_where_a_stalled_client_is_gone") {
+  Running::Setup setup;
+  setup.lane_capacity = 1;
+  setup.receiver.read_bytes_max = 1000;
+  Running running(setup);
+  auto client = running.client();
+  REQUIRE(client.send(std::string(10'000, 'x')));  // one read is in the lane, the next one waits
+  auto probe = running.client();
+  probe.finish();
+  CHECK(probe.ending() == LoopbackClient::Ending::fin);
+  running.thread.request_stop();
+  client.reset();
+  const std::uint64_t before = running.clock.looks.load();
+  BoundedQueue<int> nothing(1);
+  CHECK_FALSE(nothing.pop_until(std::chrono::steady_clock::now() + 300ms).has_value());
+  CHECK(running.clock.looks.load() - before < 100);
 }
