@@ -38,6 +38,14 @@ def test_capacity_1_with_malformed_events(scratch):
     evidence.assert_quarantined(sent, evidence.quarantine(server.objects))
 
 
+def test_segments_larger_than_the_memory_of_egress_go_out(scratch):
+    server = scratch.server(MEMORY_MAX_BYTES="16MiB", MAX_MESSAGE_SIZE="512KiB").start()
+    record = scratch.path / "record"
+    server.load("--count", 20_000, "--connections", 4, record=record)
+    server.stop()
+    evidence.assert_same(evidence.read_record(record), evidence.stored_events(server.objects))
+
+
 def test_half_events_of_64_connections_beyond_the_memory_all_finish(scratch):
     server = scratch.server(MEMORY_MAX_BYTES="16MiB", MAX_MESSAGE_SIZE="1MiB").start()
     text = b"x" * 900_000
