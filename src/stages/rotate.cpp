@@ -307,9 +307,10 @@ bool Rotator::dispatch(Outbox<Block>& out) {
 
 std::optional<Charge> Rotator::room_for(std::size_t bytes) {
   auto room = links_.budget.try_charge(bytes);
-  if (!room && in_egress_.size() <= 1 && converting_.use_count() == 1) {
+  if (!room && in_egress_.size() <= 1 && converting_.use_count() == 1 &&
+      links_.budget.bytes_used() <= options_.upload_part_bytes) {
     // Nothing but finished blocks of its own segment is in the way, which wait for it in Upload: it
-    // goes now, and alone, or never.
+    // goes now, and alone, or never. With more than a part of them Upload makes room by itself.
     log::limited(log::Level::warning, "block over the memory share", {{"bytes", bytes}});
     room = links_.budget.charge_anyway(bytes);
   }

@@ -37,6 +37,8 @@ class Rotator {
     std::uint64_t scan_step_bytes = 4 * kMiB;
     std::chrono::nanoseconds retry_interval = std::chrono::seconds(1);
     std::chrono::nanoseconds admit_interval = std::chrono::milliseconds(5);
+    // What Upload may hold of a segment before it sends any of it.
+    std::uint64_t upload_part_bytes = 16 * kMiB;
     DiskWatch::Options disk;
   };
 

@@ -45,6 +45,24 @@ def test_multipart_objects_hold_the_same(scratch):
     assert_no_key_written_twice(store)
 
 
+def test_a_store_that_stalls_does_not_make_memory_grow(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="100MiB", MEMORY_MAX_BYTES="64MiB", DRAIN_TIMEOUT=0,
+                            **store.settings()).start()
+    store.control("fault", match="partNumber", count=-1, kind="stall", seconds=3600)
+    server.load("--count", 50_000, "--connections", 4)
+    server.wait_for_line("segment rotated", reason="size")
+    looks = []
+
+    def egress_has_settled():
+        looks.append(server.status()["memory"]["egress"]["used"])
+        return len(looks) > 100 and len(set(looks[-100:])) == 1
+    harness.wait_for(egress_has_settled, "egress waits for the store")
+    # Its share, a part and a block's cost; the segment is three times as large.
+    assert server.status()["memory"]["egress"]["peak"] < (32 + 16) << 20
+    server.kill()
+
+
 def check_outage(scratch, fault):
     store = scratch.fake_s3()
     server = scratch.server(MAX_FILE_SIZE="128KiB", ROTATION_INTERVAL="0.3",
