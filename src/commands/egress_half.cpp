@@ -11,6 +11,12 @@ std::chrono::hours whole_hours(std::chrono::milliseconds time) {
   return std::chrono::ceil<std::chrono::hours>(time);
 }
 
+// Finished blocks of one object wait for each other up to a part: not for most of the memory. S3
+// takes no part below 5 MiB.
+std::uint64_t part_bytes(const Config& config) {
+  return std::clamp<std::uint64_t>(config.egress_memory_bytes() / 8, 5 * kMiB, 16 * kMiB);
+}
+
 }  // namespace
 
 EgressHalf::EgressHalf(const Parts& parts, StoreOfConfig store)
@@ -36,6 +42,7 @@ void EgressHalf::build_rotate(const Parts& parts) {
   // What a segment can hold beyond the size at which it is switched: one group.
   options.segment_allocate_bytes =
       parts.config.segment_bytes_max + 2 * parts.config.spool_sync_bytes;
+  options.upload_part_bytes = part_bytes(parts.config);
   options.disk.bytes_max = parts.config.spool_bytes_max;
   options.disk.bytes_in_flight =
       parts.config.ingest_memory_bytes() + 2 * parts.config.segment_bytes_max;
@@ -65,9 +72,7 @@ void EgressHalf::build_conversion(const Parts& parts) {
 void EgressHalf::build_upload(const Parts& parts) {
   UploadOptions options;
   options.concurrency = parts.config.upload_concurrency;
-  // Finished blocks of one object wait for each other up to a part: not for most of the memory.
-  options.part_bytes =
-      std::clamp<std::uint64_t>(parts.config.egress_memory_bytes() / 8, 5 * kMiB, 16 * kMiB);
+  options.part_bytes = part_bytes(parts.config);
   options.refusals_max = static_cast<std::uint32_t>(parts.config.retries_max);
   options.retry_base_delay = parts.config.retry_base_delay;
   options.probe_interval = parts.config.config_probe_interval;
