@@ -113,7 +113,8 @@ MonotonicTime Spooler::wake_at() const {
   if (!pending_.empty()) {
     at = pending_since_ + options_.sync_interval;
   }
-  if (current_ && current_->writer.has_records()) {
+  // What is pending comes first; a failed segment waits for its seal.
+  if (pending_.empty() && current_ && !current_->failed && current_->writer.has_records()) {
     at = std::min(at, current_->first_record_at + options_.segment_age);
   }
   return at;
@@ -386,8 +387,11 @@ void Spooler::hand_over(FinishedSegment segment, Outbox<FinishedSegment>& out) {
   StreamDirectory& stream = links_.stream;
   stream.note_finished(segment.id.num, segment.summary.pieces());
   current_.reset();
-  stream.writing_num.store(segment.id.num + 1);
-  if (!out.try_push(segment)) {
+  const std::uint64_t next = segment.id.num + 1;
+  const bool handed = out.try_push(segment);
+  // Only now may a listing find it: Rotate could be through with it before it is told.
+  stream.writing_num.store(next);
+  if (!handed) {
     segment.file.reset();
     ++stream.finished_unhanded;
   }

@@ -157,3 +157,39 @@ TEST_CASE("a_group_that_would_pass_the_segments_cap_goes_to_the_next_segment") {
   REQUIRE(rig.handed_over.size() == 1);
   CHECK(rig.handed_over[0].second == "size");
 }
+
+TEST_CASE("a_finished_segment_is_handed_over_before_a_listing_may_find_it") {
+  SpoolWorld world;
+  SpoolRig rig(world);
+  struct Watching final : Outbox<FinishedSegment> {
+    explicit Watching(StreamDirectory& given) : stream(given) {}
+    bool push(FinishedSegment segment) override { return try_push(segment); }
+    bool try_push(FinishedSegment& segment) override {
+      CHECK(stream.writing_num.load() == segment.id.num);
+      ++pushed;
+      return true;
+    }
+    StreamDirectory& stream;
+    int pushed = 0;
+  } out(*rig.stream);
+  REQUIRE(rig.spooler->process(rig.batch(rig.connect(), {"<a/>"}), out).ok());
+  REQUIRE(rig.spooler->process(SealNow{}, out).ok());
+  CHECK(out.pushed == 1);
+}
+
+TEST_CASE("an_age_that_is_due_does_not_wake_spool_before_what_is_pending") {
+  SpoolWorld world;
+  SpoolRig::Options options;
+  options.spooler.segment_age = std::chrono::seconds(10);
+  options.spooler.sync_interval = std::chrono::seconds(5);
+  SpoolRig rig(world, options);
+  REQUIRE(rig.give(rig.batch(rig.connect(), {"<a/>"}, ConnectionEnd::finished)).ok());
+  world.clock.advance(std::chrono::seconds(9));
+  REQUIRE(rig.give(rig.batch(rig.connect(), {"<b/>"})).ok());
+  world.clock.advance(std::chrono::seconds(2));
+  REQUIRE(rig.idle().ok());
+  CHECK(rig.spooler->wake_at() > world.clock.now());
+  world.clock.advance(std::chrono::seconds(3));
+  REQUIRE(rig.idle().ok());
+  CHECK(rig.handed_over.size() == 1);
+}
