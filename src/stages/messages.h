@@ -223,7 +223,8 @@ struct ConvertedBlock {
 struct SegmentOutcome {
   enum class Kind : std::uint8_t {
     done,       // every object confirmed, the segment unlinked
-    postponed,  // gave its memory back: admit it again, after the others
+    postponed,  // gave its memory back, or was parked: admit it again, after the others
+    parked,     // only its quarantine prefix refuses: not again before it is postponed
     set_aside,  // moved to the spool's quarantine
   };
   SegmentId id;

@@ -1,6 +1,7 @@
 #include "stages/rotate.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "common/base/check.h"
@@ -34,13 +35,14 @@ Status Rotator::process(RotateInput input, Outbox<Block>& /*out*/) {
       }
     }
   } else if (auto* outcome = std::get_if<SegmentOutcome>(&input)) {
-    const auto found = in_egress_.find(outcome->id.num);
-    if (found == in_egress_.end()) {
+    const std::uint64_t num = outcome->id.num;
+    if (in_egress_.erase(num) + parked_.erase(num) == 0) {
       return {};
     }
-    in_egress_.erase(found);
-    if (outcome->kind == SegmentOutcome::Kind::postponed) {
-      ready_[{links_.stream.writing_num.load(), outcome->id.num}] = {outcome->id, true};
+    if (outcome->kind == SegmentOutcome::Kind::parked) {
+      parked_.insert(num);
+    } else if (outcome->kind == SegmentOutcome::Kind::postponed) {
+      ready_[{links_.stream.writing_num.load(), num}] = {outcome->id, true};
     } else {
       forget(outcome->id);
     }
@@ -64,6 +66,9 @@ Status Rotator::on_idle(Outbox<Block>& out) {
   }
   if (Status status = admit(out); !status) {
     return status;
+  }
+  if (!busy_ && now >= retry_at_) {
+    end_trouble();
   }
   disk_.look(links_.books.bytes_in_records.load());
   links_.books.bytes_on_disk.store(disk_.bytes_used());
@@ -253,6 +258,12 @@ Status Rotator::begin_admission() {
   StreamDirectory& stream = links_.stream;
   auto state = inspect_segment(stream.filesystem(), stream.path(), ready.id);
   auto rejects = read_rejects(stream.filesystem(), stream.path(), ready.id);
+  if (!state && state.error().code == ENOENT) {
+    ready_.erase(next);
+    note_missing(ready.id);
+    busy_ = true;
+    return {};
+  }
   if (!state || (!rejects && rejects.error().kind != ErrorKind::rejected)) {
     retry_later("segment not readable", ready.id, state ? rejects.error() : state.error());
     return {};

@@ -95,7 +95,9 @@ class Rotator {
   void set_aside(const SegmentId& id, const std::string& reason);
   void account(const SegmentId& id, std::uint64_t pieces);
   void forget(const SegmentId& id);
+  void note_missing(const SegmentId& id);
   void retry_later(std::string_view what, const SegmentId& id, const Error& error);
+  void end_trouble();
 
   Status admit(Outbox<Block>& out);
   Status begin_admission();
@@ -120,6 +122,7 @@ class Rotator {
   std::map<std::pair<std::uint64_t, std::uint64_t>, Ready> ready_;
   std::optional<Admission> admission_;
   std::map<std::uint64_t, SegmentId> in_egress_;
+  std::set<std::uint64_t> parked_;  // out of egress until Upload says `postponed`; any number
   // A holder more for each block between here and Upload.
   const std::shared_ptr<const void> converting_ = std::make_shared<char>();
 

@@ -15,6 +15,7 @@ constexpr std::uint64_t kDamagedBytesKept = 64 * kMiB;
 constexpr std::string_view kDamage = "spool.damage";
 constexpr std::string_view kSetAside = "spool.set_aside";
 constexpr std::string_view kNewer = "spool.newer_segment";
+constexpr std::string_view kMissing = "spool.missing_segment";
 constexpr std::string_view kStuck = "spool.recovery";
 
 }  // namespace
@@ -254,11 +255,32 @@ void Rotator::forget(const SegmentId& id) {
   }
 }
 
+// Not by us: whoever removed it took its events. The others go on.
+void Rotator::note_missing(const SegmentId& id) {
+  links_.conditions.raise(kMissing, Conditions::Severity::alarm,
+                          "segment " + to_string(id) + " was removed from " +
+                              links_.stream.path().string() +
+                              " before it was uploaded, and not by us: restore it from a backup");
+  const auto pieces = links_.stream.pieces_by_num.find(id.num);
+  if (pieces != links_.stream.pieces_by_num.end()) {
+    links_.books.pieces_lost_to_damage += pieces->second;
+  }
+  forget(id);
+}
+
 void Rotator::retry_later(std::string_view what, const SegmentId& id, const Error& error) {
   log::limited(log::Level::error, what, {{"segment", to_string(id)}, {"error", error.message}});
   links_.conditions.raise(kStuck, Conditions::Severity::alarm,
                           std::string(what) + ": " + error.message + "; trying again");
   retry_at_ = links_.stream.clock().now() + options_.retry_interval;
+}
+
+// Everything that there was to do was done.
+void Rotator::end_trouble() {
+  if (retry_at_ != MonotonicTime{}) {
+    retry_at_ = {};
+    links_.conditions.clear(kStuck);
+  }
 }
 
 }  // namespace sluice

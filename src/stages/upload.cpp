@@ -112,8 +112,11 @@ Status Uploader::drive(Outbox<SegmentOutcome>& out) {
     SegmentOutcome outcome{.id = entry->first, .stream = job.upload.segment().stream};
     outcome.kind = job.ending == Ending::done        ? SegmentOutcome::Kind::done
                    : job.ending == Ending::set_aside ? SegmentOutcome::Kind::set_aside
+                   : job.ending == Ending::parked    ? SegmentOutcome::Kind::parked
                                                      : SegmentOutcome::Kind::postponed;
-    if (outcome.kind != SegmentOutcome::Kind::postponed) {
+    if (outcome.kind == SegmentOutcome::Kind::parked) {
+      parked_[job.upload.segment().settings.quarantine_prefix].insert(entry->first);
+    } else if (outcome.kind != SegmentOutcome::Kind::postponed) {
       confirmed_.erase(entry->first);
     }
     entry = jobs_.erase(entry);
@@ -122,9 +125,31 @@ Status Uploader::drive(Outbox<SegmentOutcome>& out) {
       return cancelled();
     }
   }
+  release_parked(out);
   start_requests();
   report_conditions();
   return {};
+}
+
+// Those whose prefix takes objects again, and one an interval as the probe of a prefix that did
+// not. Never waits: Rotate may have ended by now.
+void Uploader::release_parked(Outbox<SegmentOutcome>& out) {
+  const MonotonicTime now = outside_.clock.now();
+  for (auto& [prefix, segments] : parked_) {
+    while (!segments.empty() && !gate_.closed(prefix, now)) {
+      SegmentOutcome outcome{.id = *segments.begin(),
+                             .stream = outside_.stream.stream(),
+                             .kind = SegmentOutcome::Kind::postponed};
+      const bool is_probe = gate_.held(prefix);
+      if ((is_probe && gate_.holds().at(prefix).probe_granted) || !out.try_push(outcome)) {
+        break;
+      }
+      segments.erase(segments.begin());
+      if (is_probe) {
+        (void)gate_.grant_probe(prefix, now);
+      }
+    }
+  }
 }
 
 void Uploader::start_requests() {
@@ -272,11 +297,8 @@ bool Uploader::end(Job& job) {
     case Ending::done:
       return end_done(job);
     case Ending::postponed:
+    case Ending::parked:
       return true;
-    case Ending::parked: {
-      const std::string& prefix = job.upload.segment().settings.quarantine_prefix;
-      return !gate_.held(prefix) || gate_.grant_probe(prefix, outside_.clock.now());
-    }
     case Ending::set_aside:
       return end_set_aside(job);
   }

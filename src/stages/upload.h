@@ -55,6 +55,10 @@ class Uploader final : private ObjectUpload::Observer {
     const Clock& clock;
   };
   Uploader(UploadOptions options, Outside outside);
+  // Takes back the conditions that it raised of the store: the next one looks for itself.
+  ~Uploader() override;
+  Uploader(const Uploader&) = delete;
+  Uploader& operator=(const Uploader&) = delete;
 
   Status process(ConvertedBlock block, Outbox<SegmentOutcome>& out);
   Status on_idle(Outbox<SegmentOutcome>& out);
@@ -72,7 +76,7 @@ class Uploader final : private ObjectUpload::Observer {
     none,
     done,
     postponed,
-    parked,  // as postponed, but not before its quarantine prefix takes objects again
+    parked,  // postponed once its quarantine prefix takes objects again
     set_aside,
   };
   struct Job {
@@ -115,6 +119,7 @@ class Uploader final : private ObjectUpload::Observer {
   bool end_set_aside(Job& job);
   bool disk_did(const Status& status, Job& job, std::string_view what);
   void write_lines(Job& job);
+  void release_parked(Outbox<SegmentOutcome>& out);
   void flush_ledger();
   void count_done(const Job& job);
   void report_conditions();
@@ -127,8 +132,9 @@ class Uploader final : private ObjectUpload::Observer {
   Outside outside_;
   UploadGate gate_;
   Backoff backoff_;
-  std::map<SegmentId, std::unique_ptr<Job>> jobs_;  // the oldest segment first
-  std::map<SegmentId, Confirmed> confirmed_;        // of segments that were postponed
+  std::map<SegmentId, std::unique_ptr<Job>> jobs_;     // the oldest segment first
+  std::map<SegmentId, Confirmed> confirmed_;           // of segments that were postponed
+  std::map<std::string, std::set<SegmentId>> parked_;  // by the prefix that refuses them
   std::set<std::string> quarantine_prefixes_;
   std::map<std::string, std::string> refused_;  // by prefix: the code of the condition raised
   std::optional<std::string> unavailable_;      // the code of the condition raised

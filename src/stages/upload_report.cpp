@@ -23,6 +23,15 @@ void add(Books::Counter& counter, std::uint64_t by) {
 
 }  // namespace
 
+Uploader::~Uploader() {
+  for (const auto& [prefix, code] : refused_) {
+    outside_.conditions.clear(held_condition(prefix));
+  }
+  if (unavailable_) {
+    outside_.conditions.clear(kUnavailable);
+  }
+}
+
 void Uploader::write_lines(Job& job) {
   const SegmentUpload& upload = job.upload;
   const SegmentSummary& summary = upload.segment().seal.summary;

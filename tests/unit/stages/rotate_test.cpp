@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+
 #include "segment_builder.h"
 #include "spool_rig.h"
 
@@ -178,6 +180,74 @@ TEST_CASE("a_postponed_segment_goes_to_the_end_of_the_line") {
   CHECK(rig.block_order[1].first > rig.block_order[0].first);
   CHECK(rig.difference() == 0);
   CHECK(rig.books.pieces_in_spool.load() == 0);
+}
+
+TEST_CASE("a_parked_segment_takes_no_place_in_egress_and_comes_back_when_it_is_postponed") {
+  using Kind = SegmentOutcome::Kind;
+  SpoolWorld world;
+  SpoolRig::Options options;
+  options.rotator.segments_admitted_max = 1;
+  SpoolRig rig(world, options);
+  write_segment(rig, {"<a/>"});
+  write_segment(rig, {"<b/>"});
+  const auto turn = [&] {
+    while (auto input = rig.to_rotate.try_pop()) {
+      REQUIRE(rig.rotator->process(std::move(*input), rig.blocks).ok());
+    }
+    for (int i = 0; i < 10; ++i) {
+      REQUIRE(rig.rotator->on_idle(rig.blocks).ok());
+    }
+  };
+  const auto say = [&](std::size_t segment, Kind kind) {
+    REQUIRE(
+        rig.rotator
+            ->process(SegmentOutcome{rig.handed_over[segment].first, Stream::xml, kind}, rig.blocks)
+            .ok());
+    turn();
+  };
+  turn();
+  REQUIRE(rig.blocks.items.size() == 1);
+  say(0, Kind::parked);
+  REQUIRE(rig.blocks.items.size() == 2);
+  CHECK(rig.blocks.items[1].segment->id == rig.handed_over[1].first);
+  REQUIRE(unlink_segment(*rig.stream, rig.handed_over[1].first).ok());
+  say(1, Kind::done);
+  CHECK(rig.blocks.items.size() == 2);
+  say(0, Kind::postponed);
+  REQUIRE(rig.blocks.items.size() == 3);
+  CHECK(rig.blocks.items[2].segment->id == rig.handed_over[0].first);
+  CHECK(rig.blocks.items[2].segment->found_at_start);
+  say(0, Kind::parked);
+  REQUIRE(rig.rotator->process(DrainEgress{}, rig.blocks).ok());
+  turn();
+  CHECK(rig.rotator->finished());  // the next start tries it again
+}
+
+TEST_CASE("a_segment_that_somebody_removed_holds_no_other_up_and_is_counted_as_lost") {
+  SpoolWorld world;
+  SpoolRig rig(world);
+  write_segment(rig, {"<a/>"});
+  write_segment(rig, {"<b/>"});
+  REQUIRE(world.filesystem.unlink(segment_path("/spool/xml", rig.handed_over[0].first)).ok());
+  REQUIRE(rig.egress().ok());
+  CHECK(stored_events(world) == std::vector<std::string>{"<b/>"});
+  CHECK(rig.books.pieces_lost_to_damage.load() == 1);
+  CHECK(rig.books.pieces_in_spool.load() == 0);
+  CHECK(rig.difference() == 0);
+}
+
+TEST_CASE("a_trouble_that_is_over_is_said_no_more") {
+  SpoolWorld world;
+  SpoolRig rig(world);
+  write_segment(rig, {"<a/>"});
+  world.filesystem.fail(
+      {.op = Op::open, .code = EIO, .path_has = to_string(rig.handed_over[0].first) + ".wal"});
+  REQUIRE(rig.egress().ok());
+  CHECK_FALSE(rig.conditions.current().empty());
+  world.clock.advance(std::chrono::seconds(2));
+  REQUIRE(rig.egress().ok());
+  CHECK(stored_events(world).size() == 1);
+  CHECK(rig.conditions.current().empty());
 }
 
 TEST_CASE("blocks_wait_for_memory_and_one_over_the_whole_share_goes_alone") {

@@ -465,8 +465,15 @@ TEST_CASE("a_refused_quarantine_prefix_never_holds_the_data_back") {
   const auto clean = fixture.make_segment(1);
   fixture.give(clean, {{{"clean"}, {}}});
   REQUIRE(fixture.run_until([&] { return fixture.store.objects.size() == 7; }, seconds(30)));
-  REQUIRE(fixture.run_to_outcomes(1));
-  CHECK(fixture.out.items[0].id == clean->id);
+  // Those that wait for the prefix leave their places in egress to others.
+  REQUIRE(fixture.run_to_outcomes(7));
+  std::size_t parked = 0;
+  for (const SegmentOutcome& outcome : fixture.out.items) {
+    CHECK(outcome.kind == (outcome.id == clean->id ? Kind::done : Kind::parked));
+    parked += outcome.kind == Kind::parked ? 1 : 0;
+  }
+  CHECK(parked == 6);
+  fixture.out.items.resize(1);
   CHECK(fixture.raised("store.refused:quarantine/"));
   CHECK(fixture.conditions.ready());        // an alarm only
   CHECK(fixture.budget.bytes_used() == 0);  // and no memory is held
@@ -481,9 +488,9 @@ TEST_CASE("a_refused_quarantine_prefix_never_holds_the_data_back") {
   CHECK_FALSE(fixture.run_until([&] { return fixture.out.items.size() > 2; }, seconds(50)));
   fixture.give(segments[0], {{{"event 0"}, {"<bad"}}});
   const std::size_t puts_of_data = fixture.store.count("put xml-events/");
+  CHECK(fixture.out.items[1].id == segments[0]->id);
   // The operator mends it: the next probe ends the hold, and all the others follow.
   fixture.store.faults.clear();
-  REQUIRE(fixture.run_to_outcomes(3));
   std::size_t done = 1;  // the clean one
   REQUIRE(fixture.run_until(
       [&] {
@@ -511,6 +518,16 @@ TEST_CASE("a_refused_quarantine_prefix_never_holds_the_data_back") {
   for (const auto& segment : segments) {
     CHECK_FALSE(fixture.on_disk(*segment));
   }
+}
+
+TEST_CASE("p9_what_an_uploader_said_of_the_store_goes_with_it") {
+  Fixture fixture;
+  fixture.store.faults = {{.key_has = "xml-events/", .times = -1, .error = kDenied}};
+  fixture.give(fixture.make_segment(1), {{{"one"}, {}}});
+  REQUIRE(fixture.run_until([&] { return fixture.raised("store.refused:"); }));
+  CHECK_FALSE(fixture.conditions.ready());
+  fixture.uploader.reset();
+  CHECK(fixture.conditions.ready());  // the next one says it again if it is still true
 }
 
 TEST_CASE("o3_a_refused_data_prefix_is_said_and_probed_once_an_interval") {
