@@ -150,7 +150,16 @@ void SegmentUpload::take_rejected(ConvertedBlock& block) {
   auto run = std::make_shared<RejectedRun>();
   run->room = block.room.split(std::min(cost_of(block.rejected), block.room.bytes()));
   run->pieces = std::move(block.rejected);
-  rejected_.push_back(std::move(run));
+  // At once, so that it can leave in parts: rejected bytes alone may be more than the memory.
+  ObjectUpload* raw =
+      confirmed_[index_of(ObjectRole::raw)] ? nullptr : &make_object(ObjectRole::raw);
+  for (const RejectedPiece& piece : run->pieces) {
+    reason_lines_ += reason_line(piece, raw_bytes_);
+    raw_bytes_ += piece.bytes.size();
+    if (raw != nullptr) {
+      raw->append(as_bytes(piece.bytes), run);
+    }
+  }
 }
 
 void SegmentUpload::take_events(ConvertedBlock& block) {
@@ -206,27 +215,14 @@ void SegmentUpload::finish_quarantine() {
   if (rejects_.rejects.empty()) {
     return;
   }
-  auto lines = std::make_shared<std::string>();
-  ObjectUpload* raw =
-      confirmed_[index_of(ObjectRole::raw)] ? nullptr : &make_object(ObjectRole::raw);
-  std::uint64_t offset = 0;
-  for (const auto& run : rejected_) {
-    for (const RejectedPiece& piece : run->pieces) {
-      *lines += reason_line(piece, offset);
-      offset += piece.bytes.size();
-      if (raw != nullptr) {
-        raw->append(as_bytes(piece.bytes), run);
-      }
-    }
-  }
-  rejected_.clear();
+  const auto lines = std::make_shared<std::string>(std::move(reason_lines_));
   ObjectMetadata more;
   if (!segment_->known_rejects) {
     more.emplace_back("rejected", rejects_.hash());
   }
   more.emplace_back("pieces", std::to_string(rejects_.rejects.size()));
-  if (raw != nullptr) {
-    raw->close(more);
+  if (!confirmed_[index_of(ObjectRole::raw)]) {
+    object(ObjectRole::raw)->close(more);
   }
   if (!confirmed_[index_of(ObjectRole::reasons)]) {
     ObjectUpload& reasons = make_object(ObjectRole::reasons);
@@ -237,7 +233,7 @@ void SegmentUpload::finish_quarantine() {
 
 void SegmentUpload::drop() {
   dropping_ = true;
-  rejected_.clear();
+  std::string().swap(reason_lines_);
   for (auto& [index, block] : early_) {
     block.body.reset();
     for (RejectedPiece& piece : block.rejected) {

@@ -96,7 +96,8 @@ class SegmentUpload {
   std::uint64_t events_ = 0;
   std::uint64_t pieces_ = 0;
   std::uint64_t damaged_bytes_ = 0;
-  std::vector<std::shared_ptr<const RejectedRun>> rejected_;
+  std::string reason_lines_;
+  std::uint64_t raw_bytes_ = 0;
   RejectList rejects_;
 };
 

@@ -520,6 +520,28 @@ TEST_CASE("a_refused_quarantine_prefix_never_holds_the_data_back") {
   }
 }
 
+TEST_CASE("rejected_bytes_leave_in_parts_before_their_segment_is_whole") {
+  Fixture fixture({.part_bytes = 1000});
+  const auto segment = fixture.make_segment(4);
+  auto blocks = fixture.blocks_of(segment, {{{}, {std::string(3000, 'a')}},
+                                            {{}, {std::string(3000, 'b')}},
+                                            {{"last"}, {std::string(500, 'c')}}});
+  ConvertedBlock last = std::move(blocks.back());
+  blocks.pop_back();
+  const std::size_t held = last.room.bytes();
+  fixture.give(std::move(blocks));
+  // Nobody else would make room for the last one.
+  REQUIRE(fixture.run_until([&] { return fixture.budget.bytes_used() == held; }, seconds(30)));
+  CHECK(fixture.store.objects.empty());
+  REQUIRE(fixture.uploader->process(std::move(last), fixture.out));
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  const auto* raw = fixture.object("_raw.xml");
+  REQUIRE(raw != nullptr);
+  CHECK(raw->bytes == std::string(3000, 'a') + std::string(3000, 'b') + std::string(500, 'c'));
+  CHECK(fixture.object(".jsonl") != nullptr);
+}
+
 TEST_CASE("p9_what_an_uploader_said_of_the_store_goes_with_it") {
   Fixture fixture;
   fixture.store.faults = {{.key_has = "xml-events/", .times = -1, .error = kDenied}};
