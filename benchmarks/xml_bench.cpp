@@ -76,7 +76,7 @@ void frame(benchmark::State& state) {
   }
   report(state, stream().size());
 }
-BENCHMARK(frame)->Arg(256)->Arg(1460)->Arg(128 * 1024);
+BENCHMARK(frame)->Arg(256)->Arg(1460)->Arg(128L * 1024);
 
 void parse(benchmark::State& state) {
   const bool tokens = state.range(0) != 0;

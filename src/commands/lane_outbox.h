@@ -15,7 +15,10 @@ class LaneOutbox final : public Outbox<Chunk> {
   using Lane = std::unique_ptr<BoundedQueue<Chunk>>;
   explicit LaneOutbox(const std::vector<Lane>& lanes) : lanes_(lanes) {}
 
-  bool push(Chunk chunk) override { return lane_of(chunk).push(std::move(chunk)); }
+  bool push(Chunk chunk) override {
+    BoundedQueue<Chunk>& lane = lane_of(chunk);
+    return lane.push(std::move(chunk));
+  }
   bool try_push(Chunk& chunk) override { return lane_of(chunk).try_push(chunk); }
 
  private:

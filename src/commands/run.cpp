@@ -59,7 +59,7 @@ int run_command(const Config& config, const std::string& config_path) {
   }
   return server.drain([&signals] {
     const auto signal = signals.wait_for(kTurn);
-    return signal == SIGTERM || signal == SIGINT;
+    return signal && (*signal == SIGTERM || *signal == SIGINT);
   });
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "common/base/check.h"
@@ -322,7 +322,7 @@ Status Spooler::note_trouble(const Error& error) {
   trouble_->failing_since = trouble_->failing_since.value_or(now());
   links_.conditions.raise(kDiskFailing, Conditions::Severity::not_ready,
                           "the disk of " + links_.stream.path().string() + " refuses writes (" +
-                              std::strerror(error.code) +
+                              std::generic_category().message(error.code) +
                               "): reading stopped, trying again each second");
   if (now() - *trouble_->failing_since >= options_.disk_failure_timeout) {
     return fatal("spool: the disk failed for too long: " + error.message, error.code);

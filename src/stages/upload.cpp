@@ -29,7 +29,8 @@ Uploader::Uploader(UploadOptions options, Outside outside)
 // ---- the worker ---------------------------------------------------------------------------------
 
 Status Uploader::process(ConvertedBlock block, Outbox<SegmentOutcome>& out) {
-  job_of(block.segment).upload.add(std::move(block));
+  Job& job = job_of(block.segment);
+  job.upload.add(std::move(block));
   // Input may never pause: answers are taken in between.
   outside_.store.poll(outside_.clock.now());
   return drive(out);

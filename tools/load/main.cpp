@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <sstream>
 
@@ -35,9 +36,7 @@ void print_summary(const sluice::load::Options& options, const sluice::load::Loa
               number(totals.failed));
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int load_and_report(int argc, char** argv) {
   using namespace sluice::load;
   Options options;
   if (const auto exit_code = parse_options(argc, argv, options)) {
@@ -77,4 +76,15 @@ int main(int argc, char** argv) {
                  load.first_error().c_str());
   }
   return ran && totals.closed_by_reset + totals.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return load_and_report(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sluice-load: %s\n", error.what());
+    return 1;
+  }
 }

@@ -7,11 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "common/base/units.h"
+
 namespace sluice {
 
 class ByteChain {
  public:
-  static constexpr std::size_t kPageBytes = 256 * 1024;
+  static constexpr std::size_t kPageBytes = 256 * kKiB;
 
   void append(std::span<const std::byte> bytes);
   // Room at the end, never empty; commit(n) makes its first n bytes part of the chain.

@@ -46,7 +46,7 @@ struct Compressor::State {
 
   void begin();
   void run_gzip(std::span<const std::byte> bytes, bool last, ByteChain& out);
-  void run_zstd(std::span<const std::byte> bytes, bool last, ByteChain& out);
+  void run_zstd(std::span<const std::byte> bytes, bool last, ByteChain& out) const;
 };
 
 Compressor::Compressor(Compression compression, int level) : state_(std::make_unique<State>()) {
@@ -94,7 +94,8 @@ void Compressor::State::run_gzip(std::span<const std::byte> bytes, bool last, By
            (last && gzip.internal_state.state != ZSTATE_END));
 }
 
-void Compressor::State::run_zstd(std::span<const std::byte> bytes, bool last, ByteChain& out) {
+void Compressor::State::run_zstd(std::span<const std::byte> bytes, bool last,
+                                 ByteChain& out) const {
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
   for (;;) {
     const std::span<std::byte> room = out.room();

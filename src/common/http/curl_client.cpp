@@ -142,7 +142,8 @@ void set_method(Transfer& transfer) {
 void set_headers(Transfer& transfer) {
   for (const auto& [name, value] : transfer.request.headers) {
     // "Name;" is curl's way to send a header without a value.
-    append_header(transfer.header_list, value.empty() ? name + ";" : name + ": " + value);
+    append_header(transfer.header_list,
+                  value.empty() ? name + ";" : std::string(name).append(": ").append(value));
   }
   // Waiting for "100 Continue" costs a round trip, and a second where the server knows it not.
   append_header(transfer.header_list, "Expect:");
@@ -188,7 +189,7 @@ struct CurlClient::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  void configure(Transfer& transfer);
+  void configure(Transfer& transfer) const;
   HttpOutcome outcome_of(Transfer& transfer, CURLcode code) const;
   // Calls the completions of all transfers that have ended; how many.
   std::size_t deliver();
@@ -200,7 +201,7 @@ struct CurlClient::State {
   std::atomic<bool> woken{false};
 };
 
-void CurlClient::State::configure(Transfer& transfer) {
+void CurlClient::State::configure(Transfer& transfer) const {
   CURL* easy = transfer.easy.get();
   set(easy, CURLOPT_PRIVATE, &transfer);
   set(easy, CURLOPT_ERRORBUFFER, transfer.error_text.data());

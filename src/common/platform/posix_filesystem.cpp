@@ -172,7 +172,8 @@ Result<std::vector<DirectoryEntry>> PosixFilesystem::list(const Path& directory)
   std::vector<DirectoryEntry> entries;
   for (;;) {
     errno = 0;
-    const dirent* entry = ::readdir(open_directory.get());
+    // The stream is this call's own.
+    const dirent* entry = ::readdir(open_directory.get());  // NOLINT(concurrency-mt-unsafe)
     if (entry == nullptr) {
       break;
     }

@@ -86,7 +86,6 @@ Rule rule_of_status(int status) {
     case 403:
       return {"", Kind::configuration, kAllow};
     case 404:
-      return {"", Kind::configuration, kSetBucket};
     case 405:
     case 501:
       return {"", Kind::configuration, kSetBucket};

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "common/base/units.h"
+
 namespace sluice {
 namespace {
 
-constexpr std::size_t kScanBytesMax = 64 * 1024;
+constexpr std::size_t kScanBytesMax = 64 * kKiB;
 constexpr std::size_t kCodeBytesMax = 64;
 constexpr std::size_t kMessageBytesMax = 512;
 

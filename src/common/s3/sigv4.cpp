@@ -224,7 +224,7 @@ std::string canonical_request(const Request& request, PathRules rules) {
   std::string text = request.method + "\n" + canonical_path(request.path, rules) + "\n" +
                      canonical_query(request.query) + "\n";
   for (const auto& [name, value] : canonical_headers(request)) {
-    text += name + ":" + value + "\n";
+    text.append(name).append(":").append(value).append("\n");
   }
   text += "\n" + signed_headers(request) + "\n" + request.payload_hash;
   return text;

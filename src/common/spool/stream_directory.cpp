@@ -16,7 +16,7 @@ StreamDirectory::StreamDirectory(Filesystem& filesystem, const Clock& clock, Opt
   }
 }
 
-Status StreamDirectory::with_reserve(const std::function<Status()>& write) {
+Status StreamDirectory::with_reserve(const std::function<Status()>& write) const {
   return options_.reserve != nullptr ? options_.reserve->spend(write) : write();
 }
 

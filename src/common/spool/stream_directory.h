@@ -48,7 +48,7 @@ class StreamDirectory {
   [[nodiscard]] DirectorySync& quarantine_entries() { return *options_.quarantine_entries; }
   [[nodiscard]] const SpoolSecret& secret() const { return options_.secret; }
   // Runs `write` with the reserve behind it, if there is one.
-  Status with_reserve(const std::function<Status()>& write);
+  Status with_reserve(const std::function<Status()>& write) const;
 
   struct NewSegment {
     SegmentHeader header;
