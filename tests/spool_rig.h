@@ -102,7 +102,7 @@ class SpoolRig {
   }
 
   Batch batch(const ConnectionPtr& connection, const std::vector<std::string>& events,
-              ConnectionEnd end = ConnectionEnd::open) {
+              ConnectionEnd end = ConnectionEnd::open) const {
     Batch made;
     made.connection = connection;
     made.end = end;

@@ -68,7 +68,7 @@ class Spooler {
   };
   struct Trouble {
     std::optional<MonotonicTime> failing_since;  // nothing while it is only full
-    MonotonicTime retry_at{};
+    MonotonicTime retry_at;
   };
 
   Status commit(Outbox<FinishedSegment>& out);

@@ -13,6 +13,7 @@ TEST_CASE("every_item_arrives_once_and_in_order_per_producer_at_any_capacity") {
   for (const std::size_t capacity : {1UL, 2UL, 64UL}) {
     BoundedQueue<std::pair<int, int>> queue(capacity);
     std::vector<std::thread> producers;
+    producers.reserve(kProducers);
     for (int p = 0; p < kProducers; ++p) {
       producers.emplace_back([&queue, p] {
         for (int i = 0; i < kItems; ++i) {
@@ -52,6 +53,7 @@ TEST_CASE("close_drains_with_many_consumers_and_loses_nothing") {
     std::atomic<int> popped{0};
     std::atomic<int> pushed{0};
     std::vector<std::thread> threads;
+    threads.reserve(6);
     for (int c = 0; c < 3; ++c) {
       threads.emplace_back([&] {
         while (queue.pop()) {

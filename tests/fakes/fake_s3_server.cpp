@@ -12,14 +12,13 @@
 
 #include "common/http/curl_client.h"
 
-extern char** environ;
-
 namespace sluice {
 
 FakeS3Server::FakeS3Server(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(),
                    {"python3", SLUICE_SOURCE_ROOT "/tests/fakes/s3_server.py", "--stdin-lifeline"});
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) {
     argv.push_back(argument.data());
   }

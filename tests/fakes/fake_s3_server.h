@@ -35,7 +35,8 @@ class FakeS3Server {
   [[nodiscard]] std::size_t overwrites();
 
  private:
-  // POST where there is a body, else GET.
+  // POST where there is a body, else GET. Not const: it changes the server.
+  // NOLINTNEXTLINE(readability-make-member-function-const)
   nlohmann::json control(const std::string& name, const nlohmann::json& body);
 
   pid_t pid_ = -1;

@@ -35,8 +35,8 @@ void check_exactly_once(const SpoolWorld& world, const std::set<std::string>& ac
   for (const std::string& event : stored_events(world)) {
     ++seen[event];
   }
-  for (const auto& [event, times] : seen) {
-    CHECK_MESSAGE(times == 1, event.substr(0, 12), " stored ", times, " times");
+  for (const auto& entry : seen) {
+    CHECK_MESSAGE(entry.second == 1, entry.first.substr(0, 12), " stored ", entry.second, " times");
   }
   for (const std::string& event : acknowledged) {
     CHECK_MESSAGE(seen.contains(event), event.substr(0, 12), " was acknowledged and is lost");

@@ -137,8 +137,8 @@ TEST_CASE("s11_whatever_goes_wrong_each_object_is_stored_once") {
     CHECK(outcome.kind == SegmentOutcome::Kind::done);
   }
   fixture.server.clear();
-  CHECK(fixture.server.objects().size() == kSegments + 2 * 13);
-  CHECK(fixture.server.log().size() == kSegments + 2 * 13);  // no key was written twice
+  CHECK(fixture.server.objects().size() == kSegments + 2UL * 13);
+  CHECK(fixture.server.log().size() == kSegments + 2UL * 13);  // no key was written twice
   CHECK(fixture.server.overwrites() == 0);
   CHECK(fixture.books.events_uploaded == 3 * kSegments);
   CHECK(fixture.books.pieces_quarantined == 13);

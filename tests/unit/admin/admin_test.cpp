@@ -135,8 +135,8 @@ TEST_CASE("only_get_is_served_and_requests_are_bounded") {
     CHECK(holds(answer, "HTTP/1.1 405 Method Not Allowed\r\n"));
     CHECK(holds(answer, "Allow: GET\r\n"));
   }
-  const std::string long_answer =
-      answer_to(port, "GET /health HTTP/1.1\r\nHost: " + std::string(64 * 1024, 'x') + "\r\n\r\n");
+  const std::string long_answer = answer_to(
+      port, "GET /health HTTP/1.1\r\nHost: " + std::string(64UL * 1024, 'x') + "\r\n\r\n");
   CHECK_FALSE(holds(long_answer, "200 OK"));
   CHECK_FALSE(holds(answer_to(port, "EHLO\r\n\r\n"), "200 OK"));
   CHECK(holds(get(port, "/health"), "200 OK"));

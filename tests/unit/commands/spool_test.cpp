@@ -15,7 +15,7 @@ namespace {
 
 struct Fixture {
   Fixture() { REQUIRE(filesystem.create_directories(scratch.path() / "xml").ok()); }
-  void flip_byte(const SegmentHeader& header, std::uint64_t at) {
+  void flip_byte(const SegmentHeader& header, std::uint64_t at) const {
     std::fstream file(segment_path(scratch.path() / "xml", header.id),
                       std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(static_cast<std::streamoff>(at));

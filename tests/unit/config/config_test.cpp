@@ -105,7 +105,9 @@ TEST_CASE("every_setting_with_a_range_refuses_what_lies_outside") {
       {"AWS_ENDPOINT_URL", "http://minio:0"},
       {"AWS_ENDPOINT_URL", "http://minio:9000/?x=1"},
       {"AWS_REGION", "eu central"}};
-  for (const auto& [name, value] : bad) {
+  for (const auto& setting : bad) {
+    const auto& name = setting.first;
+    const auto& value = setting.second;
     CAPTURE(name);
     CAPTURE(value);
     CHECK(holds(error_of(load({{name, value}})), name + " (environment)"));
@@ -174,9 +176,11 @@ TEST_CASE("no_error_and_no_table_shows_a_secret") {
 }
 
 TEST_CASE("half_a_store_is_refused_with_what_is_missing") {
-  for (const auto& [name, value] : Environment{{"AWS_ENDPOINT_URL", "http://minio:9000"},
-                                               {"PREFIX", "x/"},
-                                               {"S3_FORCE_PATH_STYLE", "true"}}) {
+  for (const auto& setting : Environment{{"AWS_ENDPOINT_URL", "http://minio:9000"},
+                                         {"PREFIX", "x/"},
+                                         {"S3_FORCE_PATH_STYLE", "true"}}) {
+    const auto& name = setting.first;
+    const auto& value = setting.second;
     CAPTURE(name);
     CHECK(holds(error_of(load({{name, value}})), name + " is set, but neither BUCKET_NAME nor"));
     CHECK(load({{name, value}, {"OUTPUT_DIR", "/tmp/objects"}}));
@@ -244,7 +248,7 @@ TEST_CASE("misspelt_and_vanished_variables_are_warned_about_and_others_are_not")
     const auto config = load({{name, "canary"}});
     REQUIRE(config);
     REQUIRE(config->warnings.size() <= 1);
-    const std::string warning = config->warnings.empty() ? "" : config->warnings[0];
+    std::string warning = config->warnings.empty() ? "" : config->warnings[0];
     CHECK_FALSE(holds(warning, "canary"));
     return warning;
   };

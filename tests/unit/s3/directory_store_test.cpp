@@ -36,7 +36,7 @@ struct Fixture {
                                    {.root = scratch.path() / "objects", .instance = "a"})) {
     REQUIRE(store);
   }
-  StoreResult<PutOutcome> put(PutRequest request) {
+  StoreResult<PutOutcome> put(PutRequest request) const {
     std::optional<StoreResult<PutOutcome>> result;
     (*store)->put(std::move(request), [&](StoreResult<PutOutcome> given) { result = given; });
     CHECK_FALSE(result);  // never called inside the request
@@ -215,7 +215,7 @@ struct FaultyFixture {
     REQUIRE(opened);
     store = std::move(*opened);
   }
-  StoreResult<PutOutcome> put(PutRequest request) {
+  StoreResult<PutOutcome> put(PutRequest request) const {
     std::optional<StoreResult<PutOutcome>> result;
     store->put(std::move(request), [&](StoreResult<PutOutcome> given) { result = given; });
     store->poll(MonotonicTime::max());

@@ -39,10 +39,11 @@ TEST_CASE("status_decides_where_no_code_is_known") {
       {413, Kind::this_object},   {429, Kind::retry},         {500, Kind::retry},
       {501, Kind::configuration}, {502, Kind::retry},         {503, Kind::retry},
       {504, Kind::retry},         {599, Kind::retry}};
-  for (const auto& [status, kind] : expected) {
+  for (const auto& entry : expected) {
+    const int status = entry.first;
     CAPTURE(status);
-    CHECK(classified(status, "").kind == kind);
-    CHECK(classified(status, "NeverHeardOf").kind == kind);
+    CHECK(classified(status, "").kind == entry.second);
+    CHECK(classified(status, "NeverHeardOf").kind == entry.second);
   }
 }
 

@@ -21,7 +21,7 @@ std::string hex_lines(std::span<const std::byte> bytes, std::uint64_t offset) {
   std::string lines;
   for (std::size_t at = 0; at < bytes.size(); at += kLineBytes) {
     char number[16];
-    std::snprintf(number, sizeof number, "%08llx ", static_cast<unsigned long long>(offset + at));
+    std::snprintf(number, sizeof number, "%08llx ", static_cast<unsigned long long>(offset) + at);
     lines += number;
     std::string text;
     for (std::size_t i = 0; i < kLineBytes; ++i) {

@@ -61,11 +61,11 @@ TEST_CASE_FIXTURE(Fixture, "a_side_seal_is_read_as_written_from_either_copy") {
     CHECK(seal->summary.first_received_at == some_seal().summary.first_received_at);
     REQUIRE(seal->kept.size() == 2);
     CHECK(seal->kept[1].begin == 8700);
-    filesystem.flip_bit(path, 60 * 8);
+    filesystem.flip_bit(path, 60UL * 8);
   }
-  filesystem.flip_bit(path, (4096 + 60) * 8);
+  filesystem.flip_bit(path, (4096UL + 60) * 8);
   CHECK(read_side_seal(filesystem, kDirectory, id).ok());
-  filesystem.flip_bit(path, 60 * 8);
+  filesystem.flip_bit(path, 60UL * 8);
   // A seal that does not verify never counts as absent.
   CHECK(read_side_seal(filesystem, kDirectory, id).error().kind == ErrorKind::rejected);
 }

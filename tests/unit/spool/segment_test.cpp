@@ -52,7 +52,7 @@ TEST_CASE("a_header_is_read_from_either_copy_and_of_a_newer_version_not_at_all")
     CHECK(read->settings == header.settings);
     CHECK(read->created_at == header.created_at);
   }
-  disk.filesystem.flip_bit(path, (4096 + 33) * 8);
+  disk.filesystem.flip_bit(path, (4096UL + 33) * 8);
   CHECK(read_segment_header(builder.file()).error().kind == ErrorKind::rejected);
 
   auto encoded = encode_segment_header(header).value();

@@ -201,7 +201,7 @@ TEST_CASE("a_ledger_entry_is_read_as_written_and_generations_roll_and_age_out") 
   Ledger ledger(filesystem, clock,
                 {.directory = "/spool", .keep = std::chrono::hours(24), .generation_bytes = 300});
   for (int i = 0; i < 3; ++i) {
-    entry.segment.num = static_cast<std::uint64_t>(i + 1);
+    entry.segment.num = static_cast<std::uint64_t>(i) + 1;
     ledger.append(entry);
     ledger.append(entry);
     REQUIRE(ledger.flush().ok());

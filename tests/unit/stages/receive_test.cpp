@@ -78,7 +78,7 @@ struct Running {
   void answer(const Chunk& last, bool durable) {
     CHECK(replies.push({last.connection, {}, last.end, durable}));
   }
-  LoopbackClient client() { return LoopbackClient(listener.port()); }
+  LoopbackClient client() const { return LoopbackClient(listener.port()); }
 
   CountingClock clock;
   Books books;

@@ -313,7 +313,6 @@ TEST_CASE("a_side_seal_that_does_not_verify_never_counts_as_absent") {
 
 TEST_CASE("a_torn_tail_is_kept_once_and_damage_raises_an_alarm") {
   SpoolWorld world;
-  SegmentId id;
   {
     SpoolRig rig(world);
     for (const char* event : {"<a/>", "<b/>", "<c/>"}) {

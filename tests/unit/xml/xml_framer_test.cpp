@@ -87,6 +87,7 @@ TEST_CASE("x1_tricky_documents_are_exactly_one_document") {
     CHECK(framed(text) == Lines{"E:" + text});
     // Its neighbours do not matter.
     CHECK(framed("<a/>" + text + "<b/>") == Lines{"E:<a/>", "E:" + text, "E:<b/>"});
+    // NOLINTNEXTLINE(performance-inefficient-string-concatenation): a few short texts
     CHECK(framed(text + "\n" + kDeclaration + "<b/>" + text) ==
           Lines{"E:" + text, "E:" + kDeclaration + "<b/>", "E:" + text});
   }
@@ -277,7 +278,7 @@ TEST_CASE("x11_an_endless_event_is_sampled_in_constant_memory") {
   std::vector<Cut> cuts;
   const std::string begin = "<EVENT><a>";
   framer.scan(as_bytes(begin), cuts);
-  const std::string text(64 * 1024, 'x');
+  const std::string text(64UL * 1024, 'x');
   std::uint64_t refused = 0;
   std::uint64_t kept = 0;
   for (int i = 0; i < 16 * 1024; ++i) {  // 1 GiB
