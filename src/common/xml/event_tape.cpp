@@ -71,9 +71,10 @@ std::uint32_t EventTape::add_name(std::string_view name) {
 }
 
 EventTape::Span EventTape::store(std::string_view bytes) {
+  CHECK_THAT(bytes.size() <= kLengthMax);  // before the cast may cut it
   char* into = nullptr;
   const Span span = reserve(static_cast<std::uint32_t>(bytes.size()), &into);
-  if (!bytes.empty()) {
+  if (into != nullptr) {
     std::memcpy(into, bytes.data(), bytes.size());
   }
   return span;
