@@ -58,6 +58,8 @@ constexpr std::array kEntries{
     BookEntry{"events_validated", &Books::events_validated, "Events found well-formed."},
     BookEntry{"events_rejected", &Books::events_rejected, "Events that the parser rejected."},
     BookEntry{"bytes_converted", &Books::bytes_converted, "Bytes of objects before compression."},
+    BookEntry{"bytes_over_room", &Books::bytes_over_room,
+              "Bytes that blocks took beyond the memory reserved for them."},
     BookEntry{"objects_uploaded", &Books::objects_uploaded, "Objects confirmed by the store."},
     BookEntry{"objects_found_done", &Books::objects_found_done,
               "Objects that the store held already."},

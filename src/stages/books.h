@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace sluice {
@@ -50,6 +51,7 @@ struct Books {
   Counter events_validated{0};
   Counter events_rejected{0};
   Counter bytes_converted{0};  // uncompressed
+  Counter bytes_over_room{0};  // that blocks took beyond what Rotate had charged: 0, or a bug
 
   // Upload: of confirmed objects only
   Counter objects_uploaded{0};
@@ -62,5 +64,14 @@ struct Books {
   Counter upload_attempts{0};
   Counter upload_retries{0};
 };
+
+// What a block may take of the `room` bytes that are left of its own: all that it needs, or else
+// the difference is counted.
+inline std::size_t within_room(std::size_t needed, std::size_t room, Books& books) {
+  if (needed > room) {
+    books.bytes_over_room.fetch_add(needed - room, std::memory_order_relaxed);
+  }
+  return needed < room ? needed : room;
+}
 
 }  // namespace sluice

@@ -1,6 +1,5 @@
 #include "stages/convert.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace sluice {
@@ -31,15 +30,11 @@ Status Converter::process(ValidatedBlock block, Outbox<ConvertedBlock>& out) {
   // Before the body is made: its memory is touched as the chain's pages go.
   block.tape = {};
   block.source.reset();
-  made.body =
-      Buffer::allocate(body.size(), made.room.split(std::min(made.room.bytes(), body.size())));
+  made.body = Buffer::allocate(
+      body.size(), made.room.split(within_room(body.size(), made.room.bytes(), books_)));
   body.drain_into(made.body.writable());
 
-  std::size_t rejected_bytes = made.rejected.capacity() * sizeof(RejectedPiece);
-  for (const RejectedPiece& piece : made.rejected) {
-    rejected_bytes += piece.bytes.capacity() + piece.reason.capacity();
-  }
-  made.room.shrink_to(std::min(made.room.bytes(), rejected_bytes));
+  made.room.shrink_to(within_room(memory_of(made.rejected), made.room.bytes(), books_));
   books_.bytes_converted.fetch_add(made.uncompressed_bytes, std::memory_order_relaxed);
   return out.push(std::move(made)) ? Status() : Status(cancelled());
 }

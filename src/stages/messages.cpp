@@ -1,5 +1,7 @@
 #include "stages/messages.h"
 
+#include "common/xml/block_cost.h"
+
 namespace sluice {
 
 std::string_view to_string(ConnectionEnd end) {
@@ -18,6 +20,15 @@ std::string_view to_string(ConnectionEnd end) {
       return "shutdown";
   }
   return "unknown";
+}
+
+std::size_t memory_of(const std::vector<RejectedPiece>& rejected) {
+  std::size_t bytes =
+      rejected.capacity() * sizeof(RejectedPiece) + rejected.size() * kRejectedUploadCost;
+  for (const RejectedPiece& piece : rejected) {
+    bytes += piece.bytes.capacity() + piece.reason.capacity();
+  }
+  return bytes;
 }
 
 }  // namespace sluice

@@ -190,6 +190,9 @@ struct RejectedPiece {
   bool continues = false;  // the next piece of this connection goes on where this one stops
 };
 
+// What they take until their objects are confirmed: themselves, and what Upload makes of them.
+std::size_t memory_of(const std::vector<RejectedPiece>& rejected);
+
 // Validate -> Convert.
 struct ValidatedBlock {
   SealedSegmentPtr segment;

@@ -293,7 +293,8 @@ Status Rotator::begin_admission() {
 // False: no room, in memory or in the queue.
 bool Rotator::dispatch(Outbox<Block>& out) {
   const auto range = *admission_->range;
-  auto room = room_for(block_cost_bytes(admission_->segment->settings, range.end - range.begin));
+  auto room = room_for(
+      block_cost_bytes(admission_->segment->settings, range.end - range.begin, range.pieces));
   if (!room) {
     return false;
   }

@@ -27,14 +27,6 @@ const Reject* known_reject(const SealedSegment& segment, std::uint32_t index) {
   return found != rejects.end() && found->index == index ? &*found : nullptr;
 }
 
-std::size_t memory_of(const std::vector<RejectedPiece>& rejected) {
-  std::size_t bytes = rejected.capacity() * sizeof(RejectedPiece);
-  for (const RejectedPiece& piece : rejected) {
-    bytes += piece.bytes.capacity() + piece.reason.capacity();
-  }
-  return bytes;
-}
-
 }  // namespace
 
 Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
@@ -69,11 +61,12 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
   for (std::size_t event = 0; event < made.tape.size(); ++event) {
     root_bytes += made.tape.event(event).root.length;
   }
-  const std::uint64_t needed =
-      made.tape.memory_bytes() + memory_of(made.rejected) +
-      (root_bytes == 0 ? 0 : output_bytes_max(made.segment->settings, root_bytes));
+  const std::size_t held = made.tape.memory_bytes() + memory_of(made.rejected);
+  const std::size_t output_max =
+      root_bytes == 0 ? 0 : output_bytes_max(made.segment->settings, root_bytes);
   made.room = std::move(block.room);
-  made.room.shrink_to(std::min<std::size_t>(made.room.bytes(), needed));
+  const std::size_t room = made.room.bytes();
+  made.room.shrink_to(std::min(room, within_room(held, room, books_) + output_max));
   return out.push(std::move(made)) ? Status() : Status(cancelled());
 }
 
@@ -81,8 +74,8 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
 // part of the room, and gives it back when Convert is done with it.
 Status Validator::read(Block& block, ValidatedBlock& made) {
   const std::size_t bytes = block.end - block.begin;
-  made.source =
-      Buffer::allocate(bytes + 1, block.room.split(std::min(block.room.bytes(), bytes + 1)));
+  made.source = Buffer::allocate(
+      bytes + 1, block.room.split(within_room(bytes + 1, block.room.bytes(), books_)));
   return read_records(*block.segment->file, block.segment->header, {block.begin, block.end},
                       made.source, records_);
 }

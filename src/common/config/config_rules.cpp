@@ -66,12 +66,13 @@ void check_sizes(const Config& config, std::vector<std::string>& complaints) {
   }
 }
 
-// What Rotate charges egress for a block of so many bytes.
+// What Rotate charges egress for a block of so many bytes, but for what its rejected events may
+// take: a block of nothing else, each a few bytes long, passes alone.
 std::uint64_t block_cost(const Config& config, std::uint64_t bytes) {
   SegmentSettings settings;
   settings.format = config.output_format;
   settings.pretty = config.pretty_print_json;
-  return block_cost_bytes(settings, bytes);
+  return block_cost_bytes(settings, bytes, 0);
 }
 
 }  // namespace

@@ -335,6 +335,9 @@ Result<std::optional<BlockWalker::BlockRange>> BlockWalker::next() {
       break;
     }
     block.end = pending_->end;
+    if (pending_->header_ok && pending_->header.type == RecordType::batch) {
+      block.pieces += pending_->header.piece_count;
+    }
     pending_.reset();
   }
   return std::optional(block);

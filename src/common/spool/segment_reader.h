@@ -100,6 +100,7 @@ class BlockWalker {
   struct BlockRange {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+    std::uint64_t pieces = 0;  // of records whose header verifies
     bool last = false;
   };
 

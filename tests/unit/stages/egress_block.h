@@ -43,6 +43,7 @@ class EgressBlock {
       }
     }
     batch.run.push_back(Buffer::copy_of(as_bytes(stream), Charge()));
+    pieces_ += batch.pieces.size();
     builder_->add(batch, static_cast<std::uint32_t>(stream.size()), events);
   }
 
@@ -50,6 +51,12 @@ class EgressBlock {
     filesystem_.flip_bit(segment_path("/spool", header_.id), bit);
   }
   SealedSegment& segment() { return *segment_; }
+
+  std::uint64_t file_bytes() const { return builder_->summary().end - kRecordsBegin; }
+  // What Rotate charges for it.
+  std::uint64_t room_bytes() const {
+    return block_cost_bytes(segment_->settings, file_bytes(), pieces_);
+  }
 
   // All of the segment as one block.
   Block block(MemoryBudget& budget) {
@@ -61,8 +68,7 @@ class EgressBlock {
     block.last = true;
     block.begin = kRecordsBegin;
     block.end = builder_->summary().end;
-    block.room =
-        budget.charge_anyway(block_cost_bytes(segment_->settings, block.end - block.begin));
+    block.room = budget.charge_anyway(room_bytes());
     return block;
   }
 
@@ -70,6 +76,7 @@ class EgressBlock {
   FaultFilesystem filesystem_;
   SegmentHeader header_;
   std::unique_ptr<SegmentBuilder> builder_;
+  std::uint64_t pieces_ = 0;
   std::shared_ptr<SealedSegment> segment_;
 };
 
