@@ -1,6 +1,7 @@
 #include "stages/receive.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "common/base/check.h"
@@ -243,16 +244,25 @@ void Receiver::deliver(Feed& feed, Chunk chunk) {
     feed.pending = std::move(chunk);
     stall(feed, Stall::lane);
   }
-  if (shared_.rate_limiter != nullptr && feed.stall == Stall::none) {
-    const std::uint64_t events = feed.connection->events.load(std::memory_order_relaxed);
-    const auto until = shared_.rate_limiter->count(
-        feed.connection->peer, events - feed.events_counted, shared_.clock.now());
-    feed.events_counted = events;
-    if (until) {
-      feed.resume_at = *until;
-      stall(feed, Stall::rate);
-    }
+  if (feed.stall != Stall::none) {
+    return;
   }
+  if (const auto until = count_events(feed)) {
+    feed.resume_at = *until;
+    stall(feed, Stall::rate);
+  }
+}
+
+// Against the rate limit, what Frame has found since the last look; when its window ends if the
+// limit is used up.
+std::optional<MonotonicTime> Receiver::count_events(Feed& feed) {
+  if (shared_.rate_limiter == nullptr) {
+    return std::nullopt;
+  }
+  const std::uint64_t events = feed.connection->events.load(std::memory_order_relaxed);
+  return shared_.rate_limiter->count(feed.connection->peer,
+                                     events - std::exchange(feed.events_counted, events),
+                                     shared_.clock.now());
 }
 
 void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
@@ -365,6 +375,7 @@ void Receiver::close_feed(const Reply& reply) {
   } else {
     feed.socket.close_with_reset();
   }
+  (void)count_events(feed);  // those that Frame found after the last read count for the next one
   const MonotonicTime now = shared_.clock.now();
   const Connection& connection = *feed.connection;
   shared_.limits.close(connection.peer, now);

@@ -89,6 +89,7 @@ class Receiver {
   std::optional<Room> make_room(const Feed& feed);
   std::optional<Room> make_privileged_room(const Feed& feed);
   void deliver(Feed& feed, Chunk chunk);
+  std::optional<MonotonicTime> count_events(Feed& feed);
   void end_feed(Feed& feed, ConnectionEnd end);
   void stall(Feed& feed, Stall why);
   void resume_stalled();

@@ -96,7 +96,7 @@ def test_no_secret_and_no_event_text_in_log_pages_or_command_line(scratch):
         client.sendall(event + malformed + event + b"<EVENT><a" + MARK)
     with server.connect() as client:
         client.sendall(MARK * 100)  # no XML at all: reset
-        server.wait_for_line("connection closed", reason="refused")
+        server.wait_for_line("connection closed", reason="not XML")
     store.control("fault", match="^PUT", count=3, kind="status", status=500, code="InternalError",
                   message=MARK.decode())
     server.send(event + malformed)

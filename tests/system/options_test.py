@@ -95,8 +95,10 @@ def check_port(scratch):
 
 def check_max_connections(scratch):
     server = scratch.server(MAX_CONNECTIONS=1).start()
-    with server.connect() as first, server.connect() as second:
-        assert is_closed_by_server(second)
+    with server.connect() as first:
+        harness.wait_for(lambda: server.status()["connections"] == 1, "the first is accepted")
+        with server.connect() as second:
+            assert is_closed_by_server(second)
         server.wait_for_line("connection refused")
         first.sendall(SAMPLE)
     server.stop()
@@ -105,8 +107,10 @@ def check_max_connections(scratch):
 def check_max_connections_per_ip(scratch):
     server = scratch.server(MAX_CONNECTIONS_PER_IP=1).start()
     other = socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.2", 0))
-    with server.connect() as first, server.connect() as second, other:
-        assert is_closed_by_server(second)
+    with server.connect() as first, other:
+        harness.wait_for(lambda: server.status()["connections"] == 2, "both are accepted")
+        with server.connect() as second:
+            assert is_closed_by_server(second)
         for client in (first, other):
             client.sendall(SAMPLE)
             client.shutdown(socket.SHUT_WR)
@@ -397,7 +401,7 @@ def check_spool_max_bytes(scratch):
     load = harness.start_load(server.port, "--count", 30_000, record=scratch.path / "record")
     harness.wait_for(lambda: not server.ready(), "/ready says 503 at the high watermark")
     used = sum(path.stat().st_size for path in server.spool.rglob("*") if path.is_file())
-    assert 16 << 20 < used < 24 << 20, f"{used} bytes in the spool"
+    assert 12 << 20 < used < 24 << 20, f"{used} bytes in the spool"
     assert load.poll() is None, "reading did not stop"
     store.control("clear")
     assert load.wait(harness.DEADLINE_SECONDS) == 0, "reading did not go on"

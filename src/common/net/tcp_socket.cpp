@@ -117,6 +117,9 @@ Result<TcpListener> TcpListener::listen(std::string_view host, std::uint16_t por
     return system_error("listen on " + where, errno);
   }
   set_option(listener.fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+  // What is accepted inherits it: a kill between accept and the first read is a reset, too.
+  const linger reset_on_close{1, 0};
+  (void)::setsockopt(listener.fd(), SOL_SOCKET, SO_LINGER, &reset_on_close, sizeof reset_on_close);
   if (::bind(listener.fd(), found->ai_addr, found->ai_addrlen) != 0 ||
       ::listen(listener.fd(), kBacklog) != 0) {
     const int code = errno;
