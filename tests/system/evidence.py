@@ -161,7 +161,7 @@ def list_objects(root, prefix=""):
     found = {}
     for path in root.rglob("*"):
         key = urllib.parse.unquote(str(path.relative_to(root)))
-        temporary = key.startswith(".") or key.endswith(".meta.json")
+        temporary = key.startswith(".") or key.endswith((".meta.json", ".tmp"))
         if path.is_file() and not temporary and key.startswith(prefix):
             found[key] = path
     return dict(sorted(found.items(), key=lambda item: item[0]))
