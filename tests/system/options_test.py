@@ -50,6 +50,14 @@ def is_closed_by_server(client):
         return True
 
 
+def is_turned_away(server):
+    try:
+        with server.connect() as client:
+            return is_closed_by_server(client)
+    except ConnectionError:  # the reset can be as fast as connect()
+        return True
+
+
 def numbered(count):
     return b"".join(SAMPLE.replace(b"38901f4a95d14013", b"%016x" % i) for i in range(count))
 
@@ -97,8 +105,7 @@ def check_max_connections(scratch):
     server = scratch.server(MAX_CONNECTIONS=1).start()
     with server.connect() as first:
         harness.wait_for(lambda: server.status()["connections"] == 1, "the first is accepted")
-        with server.connect() as second:
-            assert is_closed_by_server(second)
+        assert is_turned_away(server)
         server.wait_for_line("connection refused")
         first.sendall(SAMPLE)
     server.stop()
@@ -109,8 +116,7 @@ def check_max_connections_per_ip(scratch):
     other = socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.2", 0))
     with server.connect() as first, other:
         harness.wait_for(lambda: server.status()["connections"] == 2, "both are accepted")
-        with server.connect() as second:
-            assert is_closed_by_server(second)
+        assert is_turned_away(server)
         for client in (first, other):
             client.sendall(SAMPLE)
             client.shutdown(socket.SHUT_WR)
