@@ -1,5 +1,5 @@
 // Books: what each stage counts of one stream. Every counter has one meaning and only grows, but
-// for those named as gauges; /status, /metrics and `sluice audit` read them. Relaxed atomics: each
+// for those named as gauges; /status and /metrics read them. Relaxed atomics: each
 // is exact, a set of them is exact when the pipeline is at rest.
 #pragma once
 

@@ -104,7 +104,7 @@ void Uploader::on_failure(const ObjectUpload& upload, const StoreError& error,
     outside_.conditions.raise("store.checksum", Conditions::Severity::alarm,
                               "the store confirmed another checksum for " + upload.key() +
                                   " than that of the bytes sent; compare the object with "
-                                  "`sluice audit`.");
+                                  "its sha256 metadata.");
   }
 }
 

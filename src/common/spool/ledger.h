@@ -1,5 +1,5 @@
 // Ledger: a JSON line for each object that the store has confirmed, in generations
-// ledger-<generation>.jsonl. Evidence for operators and `sluice audit`: losing it costs repeated
+// ledger-<generation>.jsonl. Evidence for operators: losing it costs repeated
 // PUTs and no event, so a line that cannot be written is kept in memory, bounded, and never stops
 // anything. Thread-compatible: Upload's thread owns it. Readers work beside it.
 #pragma once
