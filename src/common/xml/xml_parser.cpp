@@ -22,6 +22,11 @@ namespace {
 
 // Names that a context remembers before it is made anew: a feed has tens.
 constexpr int kDictionaryNamesMax = 8192;
+// Different names in one document. libxml2 2.9 keeps them in a table of at most 16,384 chains: what
+// a document costs grows with the square of their number, and this bounds it.
+constexpr int kNamesMax = 131'072;
+// A shorter document cannot have so many: `<a/>` is the shortest that brings a new one.
+constexpr std::uint32_t kNamesCountedFrom = 4 * kNamesMax;
 
 // Our own words for what libxml2 found: its own carry names out of the document.
 struct Words {
@@ -134,6 +139,7 @@ class XmlParser::Impl {
   };
 
   void make_context();
+  void count_names();
   std::optional<XmlRejection> prepare(std::span<char> source, Document document, EventTape& tape,
                                       Input& input);
   std::optional<XmlRejection> transcode(std::string_view document,
@@ -153,6 +159,7 @@ class XmlParser::Impl {
                        int defaulted, const xmlChar** attributes);
   static void on_end(void* user, const xmlChar* local, const xmlChar* prefix, const xmlChar* uri);
   static void on_text(void* user, const xmlChar* text, int bytes);
+  static void on_instruction(void* user, const xmlChar* target, const xmlChar* text);
   static void on_doctype(void* user, const xmlChar* name, const xmlChar* external,
                          const xmlChar* system);
   static void on_error(void* user, xmlErrorPtr error);
@@ -169,6 +176,9 @@ class XmlParser::Impl {
   std::uint32_t error_line_ = 0;
   std::uint32_t error_column_ = 0;
   bool doctype_ = false;
+  int names_at_start_ = 0;  // of the dictionary
+  bool count_names_ = false;
+  bool too_many_names_ = false;
 };
 
 void XmlParser::Impl::make_context() {
@@ -183,6 +193,7 @@ void XmlParser::Impl::make_context() {
   std::memset(&sax, 0, sizeof(sax));
   sax.initialized = XML_SAX2_MAGIC;
   sax.internalSubset = on_doctype;
+  sax.processingInstruction = on_instruction;
   sax.startElementNs = on_start;
   sax.endElementNs = on_end;
   sax.characters = on_text;
@@ -205,6 +216,7 @@ void XmlParser::Impl::on_start(void* user, const xmlChar* local, const xmlChar* 
                                const xmlChar** attributes) {
   Impl& impl = self(user);
   ++impl.depth_;
+  impl.count_names();
   if (impl.error_code_ != 0) {
     xmlStopParser(impl.context_);  // a namespace error does not end it by itself
     return;
@@ -270,6 +282,21 @@ void XmlParser::Impl::on_doctype(void* user, const xmlChar* /*name*/, const xmlC
                                  const xmlChar* /*system*/) {
   self(user).doctype_ = true;
   xmlStopParser(self(user).context_);
+}
+
+void XmlParser::Impl::on_instruction(void* user, const xmlChar* /*target*/,
+                                     const xmlChar* /*text*/) {
+  self(user).count_names();
+}
+
+void XmlParser::Impl::count_names() {
+  if (count_names_ && !too_many_names_ &&
+      xmlDictSize(context_->dict) - names_at_start_ > kNamesMax) {
+    too_many_names_ = true;
+    error_line_ = static_cast<std::uint32_t>(std::max(context_->input->line, 0));
+    error_column_ = static_cast<std::uint32_t>(std::max(context_->input->col, 0));
+    xmlStopParser(context_);
+  }
 }
 
 void XmlParser::Impl::on_error(void* user, xmlErrorPtr error) {
@@ -357,7 +384,13 @@ std::optional<XmlRejection> XmlParser::Impl::run(const Input& input, EventTape& 
   root_end_ = 0;
   error_code_ = 0;
   doctype_ = false;
+  count_names_ = input.bytes >= kNamesCountedFrom;
+  too_many_names_ = false;
+  if (count_names_) {
+    make_context();  // what came before must not change what is found
+  }
   xmlCtxtReset(context_);
+  names_at_start_ = xmlDictSize(context_->dict);
   // An input without a buffer behind it: libxml2 reads our memory, never moves or refills it, and
   // stops at the terminator.
   xmlParserInputPtr stream = xmlNewInputStream(context_);
@@ -370,7 +403,8 @@ std::optional<XmlRejection> XmlParser::Impl::run(const Input& input, EventTape& 
   stream->length = static_cast<int>(input.bytes);
   inputPush(context_, stream);
   xmlParseDocument(context_);
-  const bool well_formed = context_->wellFormed == 1 && error_code_ == 0 && !doctype_;
+  const bool well_formed =
+      context_->wellFormed == 1 && error_code_ == 0 && !doctype_ && !too_many_names_;
   if (context_->myDoc != nullptr) {
     xmlFreeDoc(context_->myDoc);
     context_->myDoc = nullptr;
@@ -383,7 +417,7 @@ std::optional<XmlRejection> XmlParser::Impl::run(const Input& input, EventTape& 
   }
   const std::uint32_t column =
       error_line_ <= 1 ? error_column_ + input.place.column - 1 : error_column_;
-  return XmlRejection{words_for(error_code_),
+  return XmlRejection{too_many_names_ ? "over 131072 different names" : words_for(error_code_),
                       error_line_ == 0 ? 0 : error_line_ + input.place.line - 1, column};
 }
 

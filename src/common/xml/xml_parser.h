@@ -1,7 +1,8 @@
 // XmlParser: is this one well-formed document, and what does it consist of? libxml2's SAX2
 // interface on a context that is used again and again: no DOM, no DTD, no entities but the
 // predefined ones, no file, no network, nothing printed. What it costs is bounded by the caps that
-// XmlFramer has checked before (the parser itself checks none). One thread at a time.
+// XmlFramer has checked before, and by one of its own, 131,072 different names in a document. One
+// thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -163,6 +163,21 @@ TEST_CASE("x12_millions_of_small_things_are_one_event") {
   CHECK(!refused("<a>" + repeated("<![CDATA[]]>", 80000) + "</a>"));
 }
 
+TEST_CASE("x12_names_that_are_all_different_are_bounded_whatever_was_read_before") {
+  const auto names = [](std::string_view kind, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text += "<" + std::string(kind) + "n" + std::to_string(i) + (kind == "?" ? "?>" : "/>");
+    }
+    return "<a>" + text + "</a>";
+  };
+  CHECK(parsed(names("", 131'060)).size() > 1'000'000);
+  CHECK(parsed(names("", 131'060)).size() > 1'000'000);  // known by now, or not: the same
+  CHECK(parsed(names("", 131'080)).starts_with("over 131072 different names @1:"));
+  CHECK(parsed(names("?", 131'080)).starts_with("over 131072 different names @1:"));
+  CHECK(parsed(names("", 8'000)).size() > 10'000);
+}
+
 TEST_CASE("no_reason_holds_what_the_event_says") {
   for (const std::string& text :
        {"<canary><b></canary2></canary>"s, "<a>&canary;</a>"s, "<a canary='1' canary='2'/>"s,
