@@ -11,14 +11,14 @@ bool no_space(const Status& status) {
 
 }  // namespace
 
-void DiskReserve::fill() {
+bool DiskReserve::fill() {
   const std::scoped_lock lock(mutex_);
   if (held_) {
-    return;
+    return true;
   }
   auto file = filesystem_.open(path_, OpenMode::create_or_open);
   if (!file) {
-    return;
+    return false;
   }
   // Written, not only allocated: a file system may ignore allocate().
   const std::vector<std::byte> zeros(kReserveBytes);
@@ -26,6 +26,7 @@ void DiskReserve::fill() {
   if (!held_) {
     (void)(*file)->truncate(0).ok();
   }
+  return held_;
 }
 
 Status DiskReserve::spend(const std::function<Status()>& write) {

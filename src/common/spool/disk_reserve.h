@@ -14,8 +14,8 @@ class DiskReserve {
   DiskReserve(Filesystem& filesystem, Path path)
       : filesystem_(filesystem), path_(std::move(path)) {}
 
-  // Takes the space where it is not held; cheap where it is. Fails quietly on a full disk.
-  void fill();
+  // Takes the space where it is not held; cheap where it is. False on a full disk, say.
+  bool fill();
 
   // Runs `write`; where it fails for want of space gives the reserve up and runs it again.
   Status spend(const std::function<Status()>& write);

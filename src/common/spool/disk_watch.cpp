@@ -11,6 +11,8 @@ constexpr std::string_view kBudget = "spool.budget";
 constexpr std::string_view kQuarantine = "spool.quarantine";
 // Listing a large folder takes a while: at most this share of the time goes into it.
 constexpr int kMeasureShare = 20;
+// A disk that has no room for the reserve is not written full at each turn.
+constexpr std::chrono::seconds kReserveRetry{10};
 
 }  // namespace
 
@@ -71,7 +73,9 @@ void DiskWatch::decide() {
   } else if (bytes_used_ <= low_bytes()) {
     pause_reading_.store(false);
     conditions_.clear(kBudget);
-    spool_.reserve().fill();
+    if (clock_.now() >= reserve_at_ && !spool_.reserve().fill()) {
+      reserve_at_ = clock_.now() + kReserveRetry;
+    }
   }
 }
 

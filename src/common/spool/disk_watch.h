@@ -40,6 +40,7 @@ class DiskWatch {
   std::atomic<bool>& pause_reading_;
   const Options options_;
   MonotonicTime next_at_{};
+  MonotonicTime reserve_at_{};  // after a failure to fill it
   std::uint64_t bytes_measured_ = 0;
   std::uint64_t written_at_measure_ = 0;
   std::uint64_t bytes_used_ = 0;
