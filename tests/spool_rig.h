@@ -89,8 +89,9 @@ class SpoolRig {
   // As after a failure of egress: all that was on its way is gone.
   void new_rotator() {
     uploading_.clear();
+    starved_after.store(0);
     rotator.emplace(options_.rotator, Rotator::Links{*spool, *stream, prepared, budget, books,
-                                                     conditions, pause_reading});
+                                                     conditions, pause_reading, starved_after});
   }
 
   // ---- ingest
@@ -170,6 +171,7 @@ class SpoolRig {
   }
 
   void store(Block block) {
+    starved_after.fetch_add(1);  // this store sends nothing before a segment is whole
     const SealedSegment& segment = *block.segment;
     Buffer buffer = Buffer::allocate(block.end - block.begin, Charge());
     RecordBlock records;
@@ -236,6 +238,7 @@ class SpoolRig {
   MemoryBudget budget;
   std::atomic<bool> pause_reading{false};
   std::atomic<bool> draining{false};
+  UploadStarvedAfter starved_after{0};
   BoundedQueue<PreparedSegment> prepared;
   BoundedQueue<RotateInput> to_rotate;
   VectorOutbox<FinishedSegment> finished;

@@ -42,13 +42,12 @@ void EgressHalf::build_rotate(const Parts& parts) {
   // What a segment can hold beyond the size at which it is switched: one group.
   options.segment_allocate_bytes =
       parts.config.segment_bytes_max + 2 * parts.config.spool_sync_bytes;
-  options.upload_part_bytes = part_bytes(parts.config);
   options.disk.bytes_max = parts.config.spool_bytes_max;
   options.disk.bytes_in_flight =
       parts.config.ingest_memory_bytes() + 2 * parts.config.segment_bytes_max;
   rotator_ = std::make_unique<Rotator>(
       options, Rotator::Links{parts.spool, parts.stream, parts.prepared, memory_, parts.books,
-                              parts.conditions, parts.pause_reading});
+                              parts.conditions, parts.pause_reading, upload_starved_after_});
   pipeline_.stage("rotate", *rotator_, rotate_in_, blocks_out_,
                   Pipeline::closes([this] { blocks_.close(); }));
 }
@@ -80,7 +79,7 @@ void EgressHalf::build_upload(const Parts& parts) {
   options.stop = &stop_;
   uploader_ = std::make_unique<Uploader>(
       options, Uploader::Outside{*store_.store, parts.stream, ledger_, parts.books,
-                                 parts.conditions, parts.clock});
+                                 parts.conditions, parts.clock, upload_starved_after_});
   pipeline_.stage("upload", *uploader_, converted_, outcomes_out_, nullptr);
 }
 

@@ -69,6 +69,7 @@ class EgressHalf {
   void build_upload(const Parts& parts);
 
   std::atomic<bool> stop_{false};
+  UploadStarvedAfter upload_starved_after_{0};
   MemoryBudget memory_;  // before the store: what is in flight there is charged to it
   StoreOfConfig store_;
   // In flow order.

@@ -175,7 +175,6 @@ struct Block {
   std::uint64_t begin = 0;  // file offset of the first record header
   std::uint64_t end = 0;    // file offset behind the last record
   Charge room;              // the worst case of all that later stages need for this block
-  std::shared_ptr<const void> converting;  // held until Convert is done: Rotate counts them
 };
 
 // A piece that does not go into the object, with its exact bytes.
@@ -204,7 +203,6 @@ struct ValidatedBlock {
   std::uint64_t pieces = 0;             // events and malformed runs that the block held
   std::uint64_t damaged_bytes = 0;      // did not verify any more: counted, the segment is kept
   Charge room;
-  std::shared_ptr<const void> converting;
 };
 
 // Convert -> Upload, in any order.
@@ -234,6 +232,12 @@ struct SegmentOutcome {
   Stream stream = Stream::xml;
   Kind kind = Kind::done;
 };
+
+// Upload -> Rotate, beside the outcomes: how many blocks Upload had taken when it last found that
+// it can send nothing before it gets more of them; kUploadBusy while it can. Where that is all that
+// Rotate dispatched, waiting for memory would be waiting for ever.
+using UploadStarvedAfter = std::atomic<std::uint64_t>;
+inline constexpr std::uint64_t kUploadBusy = ~std::uint64_t{0};
 
 // A request to Rotate: once every segment is through egress, end (DRAIN).
 struct DrainEgress {};

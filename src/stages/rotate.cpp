@@ -265,6 +265,9 @@ Status Rotator::begin_admission() {
     return {};
   }
   if (!state || (!rejects && rejects.error().kind != ErrorKind::rejected)) {
+    // At the end of the line, so that it does not hold the others up.
+    ready_.erase(next);
+    ready_[{stream.writing_num.load(), ready.id.num}] = ready;
     retry_later("segment not readable", ready.id, state ? rejects.error() : state.error());
     return {};
   }
@@ -305,10 +308,10 @@ bool Rotator::dispatch(Outbox<Block>& out) {
   block.begin = range.begin;
   block.end = range.end;
   block.room = std::move(*room);
-  block.converting = converting_;
   if (!out.try_push(block)) {
     return false;
   }
+  ++blocks_dispatched_;
   ++admission_->next_index;
   admission_->range.reset();
   if (range.last) {
@@ -319,10 +322,9 @@ bool Rotator::dispatch(Outbox<Block>& out) {
 
 std::optional<Charge> Rotator::room_for(std::size_t bytes) {
   auto room = links_.budget.try_charge(bytes);
-  if (!room && in_egress_.size() <= 1 && converting_.use_count() == 1 &&
-      links_.budget.bytes_used() <= options_.upload_part_bytes) {
-    // Nothing but finished blocks of its own segment is in the way, which wait for it in Upload: it
-    // goes now, and alone, or never. With more than a part of them Upload makes room by itself.
+  if (!room && links_.upload_starved_after.load() == blocks_dispatched_) {
+    // Nothing but finished blocks of its own segment is in the way, each object's last part of
+    // them, which waits for this block in Upload: it goes now, and alone, or never.
     log::limited(log::Level::warning, "block over the memory share", {{"bytes", bytes}});
     room = links_.budget.charge_anyway(bytes);
   }

@@ -37,8 +37,6 @@ class Rotator {
     std::uint64_t scan_step_bytes = 4 * kMiB;
     std::chrono::nanoseconds retry_interval = std::chrono::seconds(1);
     std::chrono::nanoseconds admit_interval = std::chrono::milliseconds(5);
-    // What Upload may hold of a segment before it sends any of it.
-    std::uint64_t upload_part_bytes = 16 * kMiB;
     DiskWatch::Options disk;
   };
 
@@ -51,6 +49,7 @@ class Rotator {
     Books& books;
     Conditions& conditions;
     std::atomic<bool>& pause_reading;
+    const UploadStarvedAfter& upload_starved_after;
   };
 
   Rotator(Options options, Links links);
@@ -123,8 +122,7 @@ class Rotator {
   std::optional<Admission> admission_;
   std::map<std::uint64_t, SegmentId> in_egress_;
   std::set<std::uint64_t> parked_;  // out of egress until Upload says `postponed`; any number
-  // A holder more for each block between here and Upload.
-  const std::shared_ptr<const void> converting_ = std::make_shared<char>();
+  std::uint64_t blocks_dispatched_ = 0;
 
   // Preparing.
   MonotonicTime prepare_retry_at_{};

@@ -31,6 +31,7 @@ Uploader::Uploader(UploadOptions options, Outside outside)
 Status Uploader::process(ConvertedBlock block, Outbox<SegmentOutcome>& out) {
   Job& job = job_of(block.segment);
   job.upload.add(std::move(block));
+  blocks_taken_ += 1;
   // Input may never pause: answers are taken in between.
   outside_.store.poll(outside_.clock.now());
   return drive(out);
@@ -129,6 +130,7 @@ Status Uploader::drive(Outbox<SegmentOutcome>& out) {
   release_parked(out);
   start_requests();
   report_conditions();
+  outside_.starved_after.store(starved() ? blocks_taken_ : kUploadBusy);
   return {};
 }
 
@@ -167,6 +169,16 @@ void Uploader::start_requests() {
   }
 }
 
+bool Uploader::starved() const {
+  return std::all_of(jobs_.begin(), jobs_.end(), [](const auto& entry) {
+    const SegmentUpload& upload = entry.second->upload;
+    return !upload.whole() &&
+           std::all_of(kObjectRoles.begin(), kObjectRoles.end(), [&](ObjectRole role) {
+             return upload.object(role) == nullptr || upload.object(role)->starved();
+           });
+  });
+}
+
 // ---- one segment --------------------------------------------------------------------------------
 
 void Uploader::advance(Job& job) {
@@ -174,6 +186,9 @@ void Uploader::advance(Job& job) {
     return;
   }
   settle_objects(job);
+  if (job.ending == Ending::none) {
+    let_go_of_quarantine(job);
+  }
   if (job.ending == Ending::none && job.looking) {
     settle_lookups(job);
   }
@@ -187,10 +202,25 @@ void Uploader::advance(Job& job) {
   }
 }
 
+// While its prefix takes nothing, rejected bytes would fill the memory that the data needs: they
+// are read from the spool again when it does.
+void Uploader::let_go_of_quarantine(Job& job) {
+  const SegmentSettings& settings = job.upload.segment().settings;
+  const auto idle = [&](ObjectRole role) {
+    return job.upload.object(role) == nullptr || job.upload.object(role)->idle();
+  };
+  if (!job.looking && !job.upload.whole() && !job.upload.rejects().rejects.empty() &&
+      idle(ObjectRole::raw) && idle(ObjectRole::reasons) &&
+      settings.quarantine_prefix != settings.prefix &&
+      gate_.closed(settings.quarantine_prefix, outside_.clock.now())) {
+    job.upload.drop_quarantine();
+  }
+}
+
 void Uploader::settle_objects(Job& job) {
   for (const ObjectRole role : kObjectRoles) {
     const auto& upload = job.upload.object(role);
-    if (upload == nullptr) {
+    if (upload == nullptr || (role != ObjectRole::data && job.upload.quarantine_dropped())) {
       continue;
     }
     if (upload->state() == State::refused || upload->state() == State::differs) {
@@ -249,9 +279,10 @@ bool Uploader::only_quarantine_is_held(const Job& job) const {
     if (upload == nullptr || upload->state() == State::done) {
       continue;
     }
-    if (role == ObjectRole::data || !upload->idle() ||
-        !gate_.closed(upload->prefix(), outside_.clock.now()) ||
-        upload->prefix() == job.upload.segment().settings.prefix) {
+    const bool is_held = job.upload.quarantine_dropped() ||
+                         (gate_.closed(upload->prefix(), outside_.clock.now()) &&
+                          upload->prefix() != job.upload.segment().settings.prefix);
+    if (role == ObjectRole::data || !upload->idle() || !is_held) {
       return false;
     }
     held = true;

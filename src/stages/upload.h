@@ -53,6 +53,7 @@ class Uploader final : private ObjectUpload::Observer {
     Books& books;
     Conditions& conditions;
     const Clock& clock;
+    UploadStarvedAfter& starved_after;
   };
   Uploader(UploadOptions options, Outside outside);
   // Takes back the conditions that it raised of the store: the next one looks for itself.
@@ -108,6 +109,7 @@ class Uploader final : private ObjectUpload::Observer {
   void settle_lookups(Job& job);
   void settle_rejects(Job& job);
   void settle_objects(Job& job);
+  void let_go_of_quarantine(Job& job);
   [[nodiscard]] bool only_quarantine_is_held(const Job& job) const;
   void begin_ending(Job& job, Ending ending);
   void set_aside(Job& job, const ObjectUpload& upload);
@@ -122,6 +124,7 @@ class Uploader final : private ObjectUpload::Observer {
   void release_parked(Outbox<SegmentOutcome>& out);
   void flush_ledger();
   void count_done(const Job& job);
+  [[nodiscard]] bool starved() const;
   void report_conditions();
   void report_refused_prefixes();
   [[nodiscard]] bool stopping() const {
@@ -139,6 +142,7 @@ class Uploader final : private ObjectUpload::Observer {
   std::map<std::string, std::string> refused_;  // by prefix: the code of the condition raised
   std::optional<std::string> unavailable_;      // the code of the condition raised
   MonotonicTime ledger_not_before_{};           // after a failure of the disk
+  std::uint64_t blocks_taken_ = 0;
   std::atomic<std::size_t> segments_open_{0};
 };
 

@@ -147,18 +147,29 @@ void SegmentUpload::take(ConvertedBlock block) {
 }
 
 void SegmentUpload::take_rejected(ConvertedBlock& block) {
-  auto run = std::make_shared<RejectedRun>();
-  run->room = block.room.split(std::min(cost_of(block.rejected), block.room.bytes()));
-  run->pieces = std::move(block.rejected);
-  // At once, so that it can leave in parts: rejected bytes alone may be more than the memory.
-  ObjectUpload* raw =
-      confirmed_[index_of(ObjectRole::raw)] ? nullptr : &make_object(ObjectRole::raw);
-  for (const RejectedPiece& piece : run->pieces) {
-    reason_lines_ += reason_line(piece, raw_bytes_);
+  if (quarantine_dropped_) {
+    block.room.shrink_to(std::min(block.body.size(), block.room.bytes()));
+    return;
+  }
+  // Both at once, so that they can leave in parts: they alone may be more than the memory.
+  auto raw_run = std::make_shared<RejectedRun>();
+  auto lines = std::make_shared<ReasonLines>();
+  for (const RejectedPiece& piece : block.rejected) {
+    lines->text += reason_line(piece, raw_bytes_);
     raw_bytes_ += piece.bytes.size();
-    if (raw != nullptr) {
-      raw->append(as_bytes(piece.bytes), run);
+  }
+  lines->room = block.room.split(std::min(lines->text.capacity(), block.room.bytes()));
+  raw_run->room = block.room.split(std::min(cost_of(block.rejected), block.room.bytes()));
+  raw_run->pieces = std::move(block.rejected);
+  if (!confirmed_[index_of(ObjectRole::raw)]) {
+    ObjectUpload& raw = make_object(ObjectRole::raw);
+    for (const RejectedPiece& piece : raw_run->pieces) {
+      raw.append(as_bytes(piece.bytes), raw_run);
     }
+  }
+  if (!confirmed_[index_of(ObjectRole::reasons)]) {
+    const std::span<const std::byte> bytes = as_bytes(lines->text);
+    make_object(ObjectRole::reasons).append(bytes, std::move(lines));
   }
 }
 
@@ -212,28 +223,32 @@ void SegmentUpload::finish_quarantine() {
       objects_[index_of(role)].reset();
     }
   }
-  if (rejects_.rejects.empty()) {
+  if (rejects_.rejects.empty() || quarantine_dropped_) {
     return;
   }
-  const auto lines = std::make_shared<std::string>(std::move(reason_lines_));
   ObjectMetadata more;
   if (!segment_->known_rejects) {
     more.emplace_back("rejected", rejects_.hash());
   }
   more.emplace_back("pieces", std::to_string(rejects_.rejects.size()));
-  if (!confirmed_[index_of(ObjectRole::raw)]) {
-    object(ObjectRole::raw)->close(more);
+  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons}) {
+    if (!confirmed_[index_of(role)]) {
+      object(role)->close(more);
+    }
   }
-  if (!confirmed_[index_of(ObjectRole::reasons)]) {
-    ObjectUpload& reasons = make_object(ObjectRole::reasons);
-    reasons.append(as_bytes(*lines), lines);
-    reasons.close(more);
+}
+
+void SegmentUpload::drop_quarantine() {
+  quarantine_dropped_ = true;
+  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons}) {
+    if (object(role) != nullptr) {
+      object(role)->give_up();
+    }
   }
 }
 
 void SegmentUpload::drop() {
   dropping_ = true;
-  std::string().swap(reason_lines_);
   for (auto& [index, block] : early_) {
     block.body.reset();
     for (RejectedPiece& piece : block.rejected) {

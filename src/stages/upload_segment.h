@@ -38,10 +38,13 @@ class SegmentUpload {
   void add(ConvertedBlock block);
   // Takes no more content and lets go of what there is.
   void drop();
+  // The same for the rejected bytes alone; their list stays, and the data goes on. The segment has
+  // to come again for them.
+  void drop_quarantine();
 
   [[nodiscard]] const SealedSegment& segment() const { return *segment_; }
   [[nodiscard]] bool whole() const { return whole_; }  // every block has come
-  [[nodiscard]] bool dropping() const { return dropping_; }
+  [[nodiscard]] bool quarantine_dropped() const { return quarantine_dropped_; }
   // Nothing where the role is not needed (so far).
   [[nodiscard]] const std::shared_ptr<ObjectUpload>& object(ObjectRole role) const {
     return objects_[static_cast<std::size_t>(role)];
@@ -67,6 +70,11 @@ class SegmentUpload {
     std::vector<RejectedPiece> pieces;
     Charge room;
   };
+  // Their lines in the reasons object, the same way.
+  struct ReasonLines {
+    std::string text;
+    Charge room;
+  };
 
   [[nodiscard]] bool is_ours(const ObjectInfo& info) const;
   [[nodiscard]] ObjectMetadata base_metadata() const;
@@ -90,13 +98,13 @@ class SegmentUpload {
   std::uint32_t next_index_ = 0;
   bool whole_ = false;
   bool dropping_ = false;
+  bool quarantine_dropped_ = false;
   bool may_publish_ = false;
   bool may_send_ = false;
   bool has_events_ = false;
   std::uint64_t events_ = 0;
   std::uint64_t pieces_ = 0;
   std::uint64_t damaged_bytes_ = 0;
-  std::string reason_lines_;
   std::uint64_t raw_bytes_ = 0;
   RejectList rejects_;
 };

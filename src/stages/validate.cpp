@@ -34,7 +34,6 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
   made.segment = block.segment;
   made.index = block.index;
   made.last = block.last;
-  made.converting = std::move(block.converting);
   tokens_ = block.segment->settings.format != OutputFormat::xml;
   parser_.begin_tape();
   if (Status status = read(block, made); !status) {

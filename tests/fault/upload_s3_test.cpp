@@ -36,12 +36,14 @@ struct Fixture {
     options.retry_base_delay = milliseconds(5);
     options.retry_cap = milliseconds(50);
     options.probe_interval = milliseconds(100);
-    uploader = std::make_unique<Uploader>(options, Uploader::Outside{.store = **client,
-                                                                     .stream = *stream,
-                                                                     .ledger = ledger,
-                                                                     .books = books,
-                                                                     .conditions = conditions,
-                                                                     .clock = clock});
+    uploader =
+        std::make_unique<Uploader>(options, Uploader::Outside{.store = **client,
+                                                              .stream = *stream,
+                                                              .ledger = ledger,
+                                                              .books = books,
+                                                              .conditions = conditions,
+                                                              .clock = clock,
+                                                              .starved_after = starved_after});
   }
 
   SealedSegmentPtr give(std::size_t events, std::size_t event_bytes, bool rejected) {
@@ -102,6 +104,7 @@ struct Fixture {
   Result<std::unique_ptr<S3Client>> client;
   Books books;
   Conditions conditions;
+  UploadStarvedAfter starved_after{0};
   std::optional<StreamDirectory> stream;
   Ledger ledger;
   VectorOutbox<SegmentOutcome> out;

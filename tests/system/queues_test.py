@@ -46,6 +46,19 @@ def test_segments_larger_than_the_memory_of_egress_go_out(scratch):
     evidence.assert_same(evidence.read_record(record), evidence.stored_events(server.objects))
 
 
+def test_events_each_of_which_needs_more_than_egress_has_go_out_in_parts(scratch):
+    # A block alone costs 13 times its bytes, and behind each part a piece of its block stays.
+    server = scratch.server(MEMORY_MAX_BYTES="48MiB", MAX_MESSAGE_SIZE="6MiB",
+                            MAX_FILE_SIZE="64MiB").start()
+    text = b"x" * 5_500_000
+    identifiers = [f"{i:016x}" for i in range(5)]
+    server.send(b"".join(b"<EVENT><cn>%s</cn><text>%s</text></EVENT>" % (cn.encode(), text)
+                         for cn in identifiers))
+    server.stop()
+    stored = evidence.stored_events(server.objects)
+    assert [event.identifier for event in stored] == identifiers, "not all left the spool"
+
+
 def test_half_events_of_64_connections_beyond_the_memory_all_finish(scratch):
     server = scratch.server(MEMORY_MAX_BYTES="16MiB", MAX_MESSAGE_SIZE="1MiB").start()
     text = b"x" * 900_000

@@ -113,6 +113,11 @@ bool ObjectUpload::start_next() {
   return closed_ && may_publish_ && in_flight_ == 0 && start_complete();
 }
 
+bool ObjectUpload::starved() const {
+  return state_ != State::open || (!closed_ && !giving_up_ && !plan_.look_first && !checking_ &&
+                                   in_flight_ == 0 && parts_waiting_.empty());
+}
+
 MonotonicTime ObjectUpload::wake_at() const {
   return state_ == State::open && not_before_ > outside_.clock.now() ? not_before_
                                                                      : MonotonicTime::max();

@@ -77,6 +77,8 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool idle() const { return in_flight_ == 0; }
   [[nodiscard]] bool looked() const { return !plan_.look_first || state_ != State::open; }
+  // Nothing is in flight, and nothing can be sent before more of the body comes.
+  [[nodiscard]] bool starved() const;
   [[nodiscard]] bool is_multipart() const { return multipart_; }
   [[nodiscard]] bool giving_up() const { return giving_up_; }
 

@@ -267,6 +267,32 @@ TEST_CASE("blocks_wait_for_memory_and_one_over_the_whole_share_goes_alone") {
   CHECK(stored_events(world).size() == 2);
 }
 
+TEST_CASE("a_segment_that_cannot_be_opened_does_not_hold_the_others_up") {
+  SpoolWorld world;
+  SpoolRig rig(world);
+  write_segment(rig, {"<first/>"});
+  const SegmentId first = rig.handed_over.front().first;
+  write_segment(rig, {"<second/>"});
+  write_segment(rig, {"<third/>"});
+  while (auto input = rig.to_rotate.try_pop()) {
+    REQUIRE(rig.rotator->process(std::move(*input), rig.blocks).ok());
+  }
+  const std::string name = segment_path("/spool/xml", first).filename().string();
+  world.filesystem.fail({.op = Op::open, .times = 1'000'000, .code = EACCES, .path_has = name});
+  const auto until = [&](std::size_t stored) {
+    for (int second = 0; second < 20 && world.store.size() < stored; ++second) {
+      REQUIRE(rig.egress().ok());
+      world.clock.advance(std::chrono::seconds(1));
+    }
+    return stored_events(world);
+  };
+  CHECK(until(2) == std::vector<std::string>{"<second/>", "<third/>"});
+  write_segment(rig, {"<fourth/>"});
+  CHECK(until(3) == std::vector<std::string>{"<second/>", "<third/>", "<fourth/>"});
+  world.filesystem.clear_faults();
+  CHECK(until(4).front() == "<first/>");
+}
+
 TEST_CASE("d8_odd_files_are_ignored_or_set_aside_and_a_zero_page_is_no_segment") {
   SpoolWorld world;
   {
