@@ -1,7 +1,9 @@
 // Identities that are shared between stages and files.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,9 @@ struct SegmentId {
 
 // "<num:016x>-<uid:016x>", as in file names and keys.
 std::string to_string(const SegmentId& id);
+inline constexpr std::size_t kSegmentIdBytes = 33;
+// Nothing for any other text.
+std::optional<SegmentId> parse_segment_id(std::string_view text);
 
 // Sequence of an event: segment number * 2^32 + index of the piece in its segment.
 inline std::uint64_t sequence_of(std::uint64_t segment_num, std::uint32_t index) {

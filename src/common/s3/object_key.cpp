@@ -54,6 +54,12 @@ std::string_view compression_suffix(Compression compression) {
   return "";
 }
 
+bool cut_suffix(std::string_view& name, std::string_view suffix) {
+  const bool has = name.ends_with(suffix);
+  name.remove_suffix(has ? suffix.size() : 0);
+  return has;
+}
+
 bool is_utf8(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
@@ -91,6 +97,34 @@ ObjectKeys object_keys(const SegmentSettings& settings, const SegmentIdentity& s
   keys.raw = raw + (segment.stream == Stream::xml ? ".xml" : ".log");
   keys.reasons = raw + ".reasons.jsonl";
   return keys;
+}
+
+std::optional<ObjectKeyParts> parse_object_key(std::string_view key) {
+  constexpr std::size_t kStampBytes = 16;  // "YYYYMMDD_HHMMSS_"
+  std::string_view name = key.substr(key.rfind('/') + 1);
+  ObjectKeyParts parts;
+  if (cut_suffix(name, "_raw.reasons.jsonl")) {
+    parts.object = "reasons";
+  } else if (cut_suffix(name, "_raw.xml") || cut_suffix(name, "_raw.log")) {
+    parts.object = "raw";
+  } else {
+    (void)(cut_suffix(name, ".gz") || cut_suffix(name, ".zst"));
+    if (!cut_suffix(name, ".xml") && !cut_suffix(name, ".json") && !cut_suffix(name, ".jsonl")) {
+      return std::nullopt;
+    }
+    parts.object = "data";
+  }
+  if (name.size() <= kStampBytes + 1 + kSegmentIdBytes ||
+      name[name.size() - kSegmentIdBytes - 1] != '_') {
+    return std::nullopt;
+  }
+  const auto id = parse_segment_id(name.substr(name.size() - kSegmentIdBytes));
+  if (!id) {
+    return std::nullopt;
+  }
+  parts.segment = *id;
+  parts.instance = name.substr(kStampBytes, name.size() - kStampBytes - kSegmentIdBytes - 1);
+  return parts;
 }
 
 std::string_view content_type(OutputFormat format) {

@@ -3,7 +3,9 @@
 // Nothing that a client sends becomes part of a name.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
@@ -26,6 +28,15 @@ struct SegmentIdentity {
 };
 
 ObjectKeys object_keys(const SegmentSettings& settings, const SegmentIdentity& segment);
+
+// What object_keys() made a key of.
+struct ObjectKeyParts {
+  std::string instance;
+  SegmentId segment;
+  std::string_view object;  // "data", "raw" or "reasons"
+};
+// Nothing for any other key.
+std::optional<ObjectKeyParts> parse_object_key(std::string_view key);
 
 // Of the data object: "application/xml", "application/json" or "application/x-ndjson".
 std::string_view content_type(OutputFormat format);

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/buffer.h"
-#include "common/spool/segment_catalog.h"
 
 namespace sluice {
 namespace {
@@ -98,7 +97,7 @@ Result<LedgerEntry> ledger_entry_from_json(std::string_view line) {
     in.at("key").get_to(entry.key);
     in.at("object").get_to(entry.object);
     entry.stream = in.at("stream") == "logs" ? Stream::logs : Stream::xml;
-    const auto id = segment_id_of("seg-" + in.at("segment").get<std::string>(), "");
+    const auto id = parse_segment_id(in.at("segment").get<std::string>());
     if (!id) {
       return rejected("ledger: no segment id");
     }
@@ -223,7 +222,6 @@ Status read_ledger(Filesystem& filesystem, const Path& directory,
 
 std::uint64_t highest_segment_in_ledger(Filesystem& filesystem, const Path& directory) {
   constexpr std::string_view kField = "\"segment\":\"";
-  constexpr std::size_t kIdBytes = 33;
   constexpr int kGenerationsSearched = 16;
   auto found = generations(filesystem, directory);
   std::uint64_t highest = 0;
@@ -235,7 +233,8 @@ std::uint64_t highest_segment_in_ledger(Filesystem& filesystem, const Path& dire
     looked_at += content && !content->empty() ? 1 : 0;
     for (std::size_t at = content ? content->find(kField) : std::string::npos;
          at != std::string::npos; at = content->find(kField, at + 1)) {
-      const auto id = segment_id_of("seg-" + content->substr(at + kField.size(), kIdBytes), "");
+      const auto id =
+          parse_segment_id(std::string_view(*content).substr(at + kField.size(), kSegmentIdBytes));
       highest = id ? std::max(highest, id->num) : highest;
     }
   }

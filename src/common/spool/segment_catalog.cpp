@@ -1,41 +1,23 @@
 #include "common/spool/segment_catalog.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 namespace sluice {
 namespace {
 
 constexpr std::string_view kNamePrefix = "seg-";
-constexpr std::size_t kHexDigits = 16;
-
-std::optional<std::uint64_t> parse_hex(std::string_view digits) {
-  std::uint64_t value = 0;
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-  const bool lower =
-      std::none_of(digits.begin(), digits.end(), [](char c) { return c >= 'A' && c <= 'F'; });
-  if (error != std::errc() || end != digits.data() + digits.size() || !lower) {
-    return std::nullopt;
-  }
-  return value;
-}
 
 }  // namespace
 
 std::optional<SegmentId> segment_id_of(std::string_view name, std::string_view suffix) {
-  if (name.size() != kNamePrefix.size() + 2 * kHexDigits + 1 + suffix.size() ||
-      !name.starts_with(kNamePrefix) || !name.ends_with(suffix) ||
-      name[kNamePrefix.size() + kHexDigits] != '-') {
+  if (name.size() < kNamePrefix.size() + suffix.size() || !name.starts_with(kNamePrefix) ||
+      !name.ends_with(suffix)) {
     return std::nullopt;
   }
-  const auto num = parse_hex(name.substr(kNamePrefix.size(), kHexDigits));
-  const auto uid = parse_hex(name.substr(kNamePrefix.size() + kHexDigits + 1, kHexDigits));
-  if (!num || !uid) {
-    return std::nullopt;
-  }
-  return SegmentId{*num, *uid};
+  name.remove_prefix(kNamePrefix.size());
+  name.remove_suffix(suffix.size());
+  return parse_segment_id(name);
 }
 
 Result<SegmentListing> list_segments(Filesystem& filesystem, const Path& directory) {

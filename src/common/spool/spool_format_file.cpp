@@ -5,6 +5,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/crc32c.h"
+#include "common/platform/filesystem.h"
 
 namespace sluice {
 namespace {
@@ -39,6 +40,8 @@ std::string body_of(const SpoolFormat& format) {
   return body.dump();
 }
 
+constexpr std::uint64_t kFormatBytesMax = 64 * kKiB;
+
 }  // namespace
 
 // Two lines: the body, and the CRC32C of the body's bytes.
@@ -69,6 +72,19 @@ Result<SpoolFormat> decode_spool_format(std::string_view content) {
   } catch (const std::exception& problem) {
     return rejected(std::string("FORMAT: ") + problem.what());
   }
+}
+
+Result<SpoolFormat> read_spool_format(Filesystem& filesystem, const Path& spool_dir) {
+  Error why;
+  for (const Path& path : {spool_dir / "FORMAT", spool_dir / "FORMAT.bak"}) {
+    auto content = read_file(filesystem, path, kFormatBytesMax);
+    auto format = content ? decode_spool_format(*content) : Result<SpoolFormat>(content.error());
+    if (format) {
+      return format;
+    }
+    why = format.error();
+  }
+  return fatal(spool_dir.string() + " is no spool that can be read: " + why.message);
 }
 
 }  // namespace sluice

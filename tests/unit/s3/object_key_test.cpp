@@ -62,6 +62,49 @@ TEST_CASE("two_rotations_within_a_second_and_two_instances_give_different_keys")
   CHECK(keys.size() == 2 * 2 * 2 * 3);
 }
 
+TEST_CASE("a_key_says_which_segment_of_which_instance_it_was_made_from") {
+  SegmentSettings settings;
+  for (const char* instance : {"gate", "gate-1.example_x", "a_20260101_000000_b"}) {
+    settings.instance = instance;
+    for (const bool folders : {false, true}) {
+      settings.date_folders = folders;
+      for (const OutputFormat format :
+           {OutputFormat::xml, OutputFormat::json, OutputFormat::jsonl}) {
+        settings.format = format;
+        for (const Compression compression :
+             {Compression::none, Compression::gzip, Compression::zstd}) {
+          settings.compression = compression;
+          const SegmentId id{0x1234, 0xFEDCBA9876543210};
+          for (const Stream stream : {Stream::xml, Stream::logs}) {
+            const ObjectKeys keys =
+                object_keys(settings, {.id = id, .stream = stream, .first_received_at = {}});
+            const std::pair<std::string_view, std::string> named[] = {
+                {"data", keys.data}, {"raw", keys.raw}, {"reasons", keys.reasons}};
+            for (const auto& [object, key] : named) {
+              const auto parts = parse_object_key(key);
+              REQUIRE(parts);
+              CHECK(parts->segment == id);
+              CHECK(parts->instance == instance);
+              CHECK(parts->object == object);
+            }
+          }
+        }
+      }
+    }
+  }
+  for (const char* other :
+       {"", "/", "xml-events/", "a.xml", "20260101_000000_gate_0000000000000001.xml",
+        "20260101_000000_gate_0000000000000001-000000000000000G.xml",
+        "20260101_000000_gate_0000000000000001-00000000000000AB.xml",
+        "20260101_000000_gate-0000000000000001-0000000000000001.xml",
+        "20260101_000000_gate_0000000000000001-0000000000000001.txt",
+        "0000000000000001-0000000000000001.xml", "_raw.xml", ".gz", ".xml.gz",
+        ".sluice-probe-gate"}) {
+    CAPTURE(other);
+    CHECK_FALSE(parse_object_key(other));
+  }
+}
+
 TEST_CASE("c2_prefixes_that_could_leave_their_place_are_refused") {
   for (const char* bad : {"/", "/abs/", "../", "a/../b/", "a/./b", "a//b/", "..", ".", "a/..",
                           "a\nb/", "a\\b", "\x7f", "\xff/", "\xc0\xaf/", "a/\xe2\x82"}) {
