@@ -30,7 +30,7 @@ class MemoryObjectStore final : public ObjectStore {
     }
   };
   struct Fault {
-    std::string op = {};       // "put", "head", "create", "part", "complete"; empty: any
+    std::string op = {};       // "put", "head", "create", "part", "complete", "list"…; empty: any
     std::string key_has = {};  // empty: any
     int skip = 0;              // that many matching requests pass first
     int times = 1;             // -1: always
@@ -46,7 +46,8 @@ class MemoryObjectStore final : public ObjectStore {
   std::size_t aborted = 0;
   bool answers = true;  // false: requests stay in flight
   std::size_t most_in_flight = 0;
-  int refreshable = 0;  // that many times refresh_credentials() has something
+  int refreshable = 0;                  // that many times refresh_credentials() has something
+  std::optional<WallTime> upload_time;  // that uploads are said to have begun at
   std::vector<Fault> faults;
 
   [[nodiscard]] std::size_t in_flight() const { return pending_.size(); }
@@ -94,7 +95,7 @@ class MemoryObjectStore final : public ObjectStore {
     submit<std::string>("create", key, std::move(completion),
                         [this, name = std::move(name)](StoreResult<std::string>& result) {
                           result.value = "upload-" + std::to_string(++uploads_made_);
-                          uploads_[result.value].name = name;
+                          uploads_[result.value] = {.name = name, .initiated_at = upload_time};
                         });
   }
   void upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) override {
@@ -125,6 +126,16 @@ class MemoryObjectStore final : public ObjectStore {
                       aborted += uploads_.erase(upload.upload_id);
                     });
   }
+  void list(ListRequest request, StoreCompletion<ObjectPage> completion) override {
+    submit<ObjectPage>(
+        "list", request.prefix, std::move(completion),
+        [this, request](StoreResult<ObjectPage>& result) { result.value = page_of(request); });
+  }
+  void list_multipart(ListUploadsRequest request, StoreCompletion<UploadPage> completion) override {
+    submit<UploadPage>(
+        "list_multipart", request.prefix, std::move(completion),
+        [this, request](StoreResult<UploadPage>& result) { result.value = page_of(request); });
+  }
   void remove(std::string key, StoreCompletion<Nothing> completion) override {
     submit<Nothing>("remove", key, std::move(completion),
                     [this, key](StoreResult<Nothing>& /*result*/) { objects.erase(key); });
@@ -149,8 +160,47 @@ class MemoryObjectStore final : public ObjectStore {
  private:
   struct Upload {
     ObjectName name;
-    std::map<std::uint32_t, std::string> parts;
+    std::map<std::uint32_t, std::string> parts = {};
+    std::optional<WallTime> initiated_at = {};
   };
+
+  [[nodiscard]] ObjectPage page_of(const ListRequest& request) const {
+    const std::string& after =
+        request.continuation.empty() ? request.start_after : request.continuation;
+    ObjectPage page;
+    for (auto at = objects.upper_bound(after); at != objects.end(); ++at) {
+      if (!at->first.starts_with(request.prefix)) {
+        continue;
+      }
+      if (page.objects.size() == std::clamp(request.objects_max, 1U, kPageItemsMax)) {
+        page.continuation = page.objects.back().key;
+        break;
+      }
+      page.objects.push_back(
+          {.key = at->first, .bytes = at->second.bytes.size(), .etag = at->second.etag});
+    }
+    return page;
+  }
+  [[nodiscard]] UploadPage page_of(const ListUploadsRequest& request) const {
+    std::map<std::pair<std::string, std::string>, std::optional<WallTime>> ordered;
+    for (const auto& [id, upload] : uploads_) {
+      if (upload.name.key.starts_with(request.prefix)) {
+        ordered.emplace(std::pair(upload.name.key, id), upload.initiated_at);
+      }
+    }
+    UploadPage page;
+    for (auto at = ordered.upper_bound({request.after.key, request.after.upload_id});
+         at != ordered.end(); ++at) {
+      if (page.uploads.size() == std::clamp(request.uploads_max, 1U, kPageItemsMax)) {
+        const MultipartUpload& last = page.uploads.back().upload;
+        page.next = {.key = last.key, .upload_id = last.upload_id};
+        break;
+      }
+      page.uploads.push_back({.upload = {.key = at->first.first, .upload_id = at->first.second},
+                              .initiated_at = at->second});
+    }
+    return page;
+  }
 
   static std::string text_of(const ObjectBody& body) {
     std::string text(body.size(), '\0');

@@ -10,9 +10,9 @@ Prints its port on the first line of stdout, then serves until SIGTERM, or until
 --stdin-lifeline. It verifies every signature (SigV4) with code of its own, and the payload hash.
 Defaults: key AKIATEST, secret "secret", bucket "bucket".
 
-What it does: PUT, GET (whole), HEAD, DELETE of objects, HEAD of a bucket, ListObjectsV2, multipart
-(create, part, complete, abort, list of uploads), If-None-Match: *, path style, and virtual-host
-style (Host: <bucket>.<host-suffix>).
+What it does: PUT, GET (whole), HEAD, DELETE of objects, HEAD of a bucket, ListObjectsV2 and
+ListMultipartUploads by pages, multipart (create, part, complete, abort), If-None-Match: *, path
+style, and virtual-host style (Host: <bucket>.<host-suffix>).
 
 DIR holds each object as `objects/<bucket>/<percent-encoded key>` with `.meta.json` beside it
 (content_type, metadata, etag, bytes, last_modified). Without --directory a temporary one is made
@@ -85,6 +85,22 @@ class S3Error(Exception):
 
 def quote(text):
     return urllib.parse.quote(text, safe=UNRESERVED)
+
+
+QUOTES = {'"': "&quot;"}
+
+
+def iso_time(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def encoding_of(query):
+    """How the answer writes a key, and what it says about that."""
+    if query.get("encoding-type") == "url":
+        return (lambda key: urllib.parse.quote_plus(key, safe="/-._*"),
+                "<EncodingType>url</EncodingType>")
+    return escape, ""
 
 
 class Store:
@@ -444,26 +460,57 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "GET":
             raise S3Error(405, "MethodNotAllowed", "not here")
         if "uploads" in query:
-            items = "".join(f"<Upload><Key>{escape(u['key'])}</Key><UploadId>{i}</UploadId></Upload>"
-                            for i, u in self.store.uploads.items() if u["bucket"] == bucket)
-            return self.send_xml(f"<ListMultipartUploadsResult>{items}</ListMultipartUploadsResult>")
+            return self.list_uploads(bucket, query)
+        return self.list_objects(bucket, query)
+
+    def list_objects(self, bucket, query):
         prefix = query.get("prefix", "")
         after = query.get("continuation-token") or query.get("start-after", "")
-        limit = int(query.get("max-keys", "1000"))
+        limit = min(int(query.get("max-keys", "1000")), 1000)
+        name_of, encoding = encoding_of(query)
         names = [o for o in self.store.objects()
-                 if o["bucket"] == bucket and o["key"].startswith(prefix) and o["key"] > after]
+                 if o["bucket"] == bucket and o["key"].startswith(prefix)
+                 and o["key"].encode() > after.encode()]
         items = "".join(
-            f"<Contents><Key>{escape(o['key'])}</Key><Size>{o['bytes']}</Size>"
-            f"<ETag>{escape(o['etag'])}</ETag></Contents>" for o in names[:limit])
+            f"<Contents><Key>{name_of(o['key'])}</Key>"
+            f"<LastModified>{iso_time(o['last_modified'])}</LastModified>"
+            f"<ETag>{escape(o['etag'], QUOTES)}</ETag><Size>{o['bytes']}</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>" for o in names[:limit])
         more = len(names) > limit
         token = ""
         if more:
             token = ("<NextContinuationToken>" + escape(names[limit - 1]["key"])
                      + "</NextContinuationToken>")
         return self.send_xml(
-            f"<ListBucketResult><Name>{bucket}</Name><KeyCount>{len(names[:limit])}</KeyCount>"
+            f"<ListBucketResult><Name>{bucket}</Name><Prefix>{name_of(prefix)}</Prefix>{encoding}"
+            f"<KeyCount>{len(names[:limit])}</KeyCount><MaxKeys>{limit}</MaxKeys>"
             f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{items}"
             "</ListBucketResult>")
+
+    def list_uploads(self, bucket, query):
+        prefix = query.get("prefix", "")
+        after = (query.get("key-marker", "").encode(), query.get("upload-id-marker", ""))
+        limit = min(int(query.get("max-uploads", "1000")), 1000)
+        name_of, encoding = encoding_of(query)
+        found = sorted((u["key"].encode(), upload_id, u) for upload_id, u
+                       in self.store.uploads.items()
+                       if u["bucket"] == bucket and u["key"].startswith(prefix))
+        # Without an upload id the marker stands behind all uploads of its key.
+        found = [one for one in found if (one[:2] > after if after[1] else one[0] > after[0])]
+        items = "".join(
+            f"<Upload><Key>{name_of(u['key'])}</Key><UploadId>{upload_id}</UploadId>"
+            "<Initiator><ID>one</ID></Initiator><Owner><ID>one</ID></Owner>"
+            f"<Initiated>{iso_time(u['initiated'])}</Initiated></Upload>"
+            for _, upload_id, u in found[:limit])
+        more = len(found) > limit
+        marker = ""
+        if more:
+            key, upload_id, _ = found[limit - 1]
+            marker = (f"<NextKeyMarker>{name_of(key.decode())}</NextKeyMarker>"
+                      f"<NextUploadIdMarker>{upload_id}</NextUploadIdMarker>")
+        return self.send_xml(
+            f"<ListMultipartUploadsResult><Bucket>{bucket}</Bucket>{encoding}{marker}"
+            f"<IsTruncated>{str(more).lower()}</IsTruncated>{items}</ListMultipartUploadsResult>")
 
     def object_operation(self, bucket, key, query, body):
         store = self.store
@@ -477,7 +524,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "POST" and "uploads" in query:
             upload = uuid.uuid4().hex
             store.uploads[upload] = {"bucket": bucket, "key": key, "about": self.about(""),
-                                     "parts": {}}
+                                     "parts": {}, "initiated": store.now()}
             store.note("create_multipart", bucket, key)
             return self.send_xml("<InitiateMultipartUploadResult>"
                                  f"<Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"

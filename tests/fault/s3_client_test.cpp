@@ -3,90 +3,19 @@
 
 #include <doctest/doctest.h>
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/s3/store_probe.h"
-#include "fakes/fake_s3_server.h"
-#include "test_clock.h"
+#include "s3_client_fixture.h"
 
 namespace sluice {
 namespace {
 
-using Kind = StoreErrorKind;
+using s3_client_test::Fixture;
+using s3_client_test::Multipart;
 using std::chrono::milliseconds;
-
-struct Setup {
-  bool path_style = true;
-  std::string secret = "secret";
-  std::string access_key = "AKIATEST";
-  std::string session_token = {};
-  std::string region = "us-east-1";
-  std::string bucket = "bucket";
-  std::string url = {};  // empty: the server's
-};
-
-struct Fixture {
-  explicit Fixture(Setup setup = {}, std::vector<std::string> arguments = {})
-      : server(std::move(arguments)),
-        credentials({.access_key_id = setup.access_key,
-                     .secret_access_key = setup.secret,
-                     .session_token = setup.session_token}),
-        client(S3Client::make(
-            {.endpoint = {.endpoint_url = setup.url.empty() ? server.url() : setup.url,
-                          .region = setup.region,
-                          .bucket = setup.bucket,
-                          .path_style = setup.path_style},
-             .ca_file = "",
-             .connect_timeout = milliseconds(2000),
-             .request_deadline = milliseconds(3000),
-             .low_speed_time = std::chrono::seconds(1)},
-            {.credentials = credentials, .clock = clock})) {
-    REQUIRE(client);
-  }
-
-  template <class T>
-  StoreResult<T> wait(const std::function<void(StoreCompletion<T>)>& start) {
-    std::optional<StoreResult<T>> result;
-    start([&result](StoreResult<T> given) { result = std::move(given); });
-    CHECK_FALSE(result);
-    while (!result) {
-      (*client)->poll(MonotonicTime::max());
-    }
-    return std::move(*result);
-  }
-
-  StoreResult<PutOutcome> put(const std::string& key, const std::string& text) {
-    return wait<PutOutcome>([&](StoreCompletion<PutOutcome> done) {
-      auto owner = std::make_shared<std::string>(text);
-      PutRequest request;
-      request.name = {.key = key,
-                      .content_type = "application/xml",
-                      .metadata = {{"segment", "s-1"}, {"digest", "abc"}}};
-      const auto bytes = std::as_bytes(std::span(*owner));
-      request.body.append(bytes.first(bytes.size() / 2), owner);
-      request.body.append(bytes.subspan(bytes.size() / 2), owner);
-      (*client)->put(std::move(request), std::move(done));
-    });
-  }
-  Kind kind_of_put(const std::string& key) {
-    const StoreResult<PutOutcome> result = put(key, "text of " + key);
-    last_error = result.error.value_or(StoreError{});
-    REQUIRE(result.error);
-    return result.error->kind;
-  }
-  StoreResult<std::optional<ObjectInfo>> head(const std::string& key) {
-    return wait<std::optional<ObjectInfo>>(
-        [&](auto done) { (*client)->head(key, std::move(done)); });
-  }
-
-  FakeS3Server server;
-  OffsetClock clock;
-  EnvironmentCredentials credentials;
-  Result<std::unique_ptr<S3Client>> client;
-  StoreError last_error;
-};
+using Kind = StoreErrorKind;
 
 TEST_CASE("object_arrives_with_its_type_and_metadata_and_is_never_overwritten") {
   Fixture fixture;
@@ -308,36 +237,6 @@ TEST_CASE("a_store_without_conditions_is_written_without_them") {
   CHECK_FALSE((*fixture.client)->capabilities().conditional_put);
   CHECK(fixture.put("k", "x").ok());
 }
-
-struct Multipart {
-  Fixture& fixture;
-  std::string id;
-
-  explicit Multipart(Fixture& given, const std::string& key) : fixture(given) {
-    const auto created = fixture.wait<std::string>([&](auto done) {
-      (*fixture.client)
-          ->create_multipart({.key = key, .content_type = "a/b", .metadata = {{"segment", "s"}}},
-                             std::move(done));
-    });
-    REQUIRE(created.ok());
-    id = created.value;
-  }
-  StoreResult<UploadedPart> part(const std::string& key, std::uint32_t number, char fill) {
-    return fixture.wait<UploadedPart>([&](auto done) {
-      auto owner = std::make_shared<std::string>(5 * kMiB, fill);
-      PartRequest request{.key = key, .upload_id = id, .number = number};
-      request.body.append(std::as_bytes(std::span(*owner)), owner);
-      (*fixture.client)->upload_part(std::move(request), std::move(done));
-    });
-  }
-  StoreResult<PutOutcome> complete(const std::string& key, std::vector<UploadedPart> parts) {
-    return fixture.wait<PutOutcome>([&](auto done) {
-      (*fixture.client)
-          ->complete_multipart({.key = key, .upload_id = id, .parts = std::move(parts)},
-                               std::move(done));
-    });
-  }
-};
 
 TEST_CASE("multipart_upload_makes_one_object") {
   Fixture fixture;

@@ -1,18 +1,16 @@
 #include "common/s3/directory_store.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "common/s3/directory_error.h"
+#include "common/s3/directory_files.h"
 #include "common/s3/object_key.h"
 
 namespace sluice {
 namespace {
 
 constexpr const char* kTemporaryDirectory = ".sluice-tmp";
-constexpr std::size_t kCompareBytes = 256 * kKiB;
 
 template <class T>
 StoreResult<T> store_result(Result<T> result) {
@@ -151,33 +149,6 @@ Status DirectoryStore::make_directories_of(const Path& object) {
   return {};
 }
 
-Result<bool> DirectoryStore::same_content(const Path& one, const Path& other) {
-  Result<std::unique_ptr<File>> first = filesystem_.open(one, OpenMode::read);
-  if (!first) {
-    return first.error();
-  }
-  Result<std::unique_ptr<File>> second = filesystem_.open(other, OpenMode::read);
-  if (!second) {
-    return second.error();
-  }
-  std::vector<std::byte> ours(kCompareBytes);
-  std::vector<std::byte> theirs(kCompareBytes);
-  for (std::uint64_t at = 0;; at += kCompareBytes) {
-    const Result<std::size_t> first_bytes = (*first)->pread(ours, at);
-    const Result<std::size_t> second_bytes = (*second)->pread(theirs, at);
-    if (!first_bytes || !second_bytes) {
-      return first_bytes ? second_bytes.error() : first_bytes.error();
-    }
-    if (*first_bytes != *second_bytes ||
-        std::memcmp(ours.data(), theirs.data(), *first_bytes) != 0) {
-      return false;
-    }
-    if (*first_bytes < kCompareBytes) {
-      return true;
-    }
-  }
-}
-
 // Gives a synced temporary file its name. The temporary file is gone afterwards, or still there
 // where this failed.
 Result<PutOutcome> DirectoryStore::publish(const Publication& publication) {
@@ -192,7 +163,7 @@ Result<PutOutcome> DirectoryStore::publish(const Publication& publication) {
                        ? filesystem_.rename(publication.temporary, object)
                        : filesystem_.rename_exclusive(publication.temporary, object);
   if (!renamed && renamed.error().code == EEXIST) {
-    const Result<bool> same = same_content(publication.temporary, object);
+    const Result<bool> same = same_content(filesystem_, publication.temporary, object);
     if (!same) {
       return same.error();
     }
@@ -262,6 +233,32 @@ Result<PutOutcome> DirectoryStore::complete_now(const CompleteRequest& request) 
   return outcome;
 }
 
+// Those of this process: what an earlier one left was removed by open().
+Result<UploadPage> DirectoryStore::list_uploads_now(const ListUploadsRequest& request) const {
+  std::map<std::pair<std::string, std::string>, const Temporary*> ordered;
+  const std::pair after(request.after.key, request.after.upload_id);
+  for (const auto& [id, temporary] : uploads_) {
+    if (temporary.key.starts_with(request.prefix) && std::pair(temporary.key, id) > after) {
+      ordered.emplace(std::pair(temporary.key, id), &temporary);
+    }
+  }
+  UploadPage page;
+  for (const auto& [name, temporary] : ordered) {
+    if (page.uploads.size() == std::clamp(request.uploads_max, 1U, kPageItemsMax)) {
+      const MultipartUpload& last = page.uploads.back().upload;
+      page.next = {.key = last.key, .upload_id = last.upload_id};
+      break;
+    }
+    const Result<FileInfo> info = temporary->file->info();
+    if (!info) {
+      return info.error();
+    }
+    page.uploads.push_back({.upload = {.key = name.first, .upload_id = name.second},
+                            .initiated_at = info->modified_at});
+  }
+  return page;
+}
+
 // ---- requests -----------------------------------------------------------------------------------
 
 void DirectoryStore::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
@@ -320,6 +317,7 @@ void DirectoryStore::create_multipart(ObjectName name, StoreCompletion<std::stri
     if (!temporary) {
       return completion({.value = {}, .error = directory_error(temporary.error())});
     }
+    temporary->key = name.key;
     std::string id = temporary->path.filename().string();
     uploads_.emplace(id, std::move(*temporary));
     completion({.value = std::move(id), .error = std::nullopt});
@@ -357,6 +355,20 @@ void DirectoryStore::abort_multipart(MultipartUpload upload, StoreCompletion<Not
       uploads_.erase(found);
     }
     completion({});
+  });
+}
+
+void DirectoryStore::list(ListRequest request, StoreCompletion<ObjectPage> completion) {
+  pending_.emplace_back([this, request = std::move(request), completion = std::move(completion)] {
+    completion(
+        store_result(list_objects(filesystem_, {options_.root, kTemporaryDirectory}, request)));
+  });
+}
+
+void DirectoryStore::list_multipart(ListUploadsRequest request,
+                                    StoreCompletion<UploadPage> completion) {
+  pending_.emplace_back([this, request = std::move(request), completion = std::move(completion)] {
+    completion(store_result(list_uploads_now(request)));
   });
 }
 

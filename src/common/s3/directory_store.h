@@ -42,6 +42,8 @@ class DirectoryStore final : public ObjectStore {
   void upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) override;
   void complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) override;
   void abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) override;
+  void list(ListRequest request, StoreCompletion<ObjectPage> completion) override;
+  void list_multipart(ListUploadsRequest request, StoreCompletion<UploadPage> completion) override;
   void remove(std::string key, StoreCompletion<Nothing> completion) override;
   bool refresh_credentials() override { return false; }
   void poll(MonotonicTime until) override;
@@ -51,6 +53,7 @@ class DirectoryStore final : public ObjectStore {
   struct Temporary {
     Path path;
     std::unique_ptr<File> file;
+    std::string key = {};  // that it is to be published under
   };
   struct Publication {
     const Path& temporary;
@@ -68,7 +71,7 @@ class DirectoryStore final : public ObjectStore {
   Result<PutOutcome> publish(const Publication& publication);
   Result<PutOutcome> put_now(const PutRequest& request);
   Result<PutOutcome> complete_now(const CompleteRequest& request);
-  Result<bool> same_content(const Path& one, const Path& other);
+  Result<UploadPage> list_uploads_now(const ListUploadsRequest& request) const;
 
   Filesystem& filesystem_;
   Options options_;

@@ -140,6 +140,51 @@ struct MultipartUpload {
   std::string upload_id;
 };
 
+// Listings come in pages, ordered by the bytes of the keys.
+inline constexpr std::uint32_t kPageItemsMax = 1000;
+
+struct ListRequest {
+  std::string prefix = {};
+  std::string start_after = {};   // only keys behind this one
+  std::string continuation = {};  // of the page before; start_after is then without effect
+  std::uint32_t objects_max = kPageItemsMax;
+};
+
+struct ListedObject {
+  std::string key;
+  std::uint64_t bytes = 0;
+  std::string etag = {};  // empty where the store keeps none (a directory)
+  std::optional<WallTime> modified_at = {};
+};
+
+struct ObjectPage {
+  std::vector<ListedObject> objects;
+  std::string continuation = {};  // empty: this was the last page
+};
+
+// Where a listing of uploads stands: behind this upload of this key.
+struct UploadMarker {
+  std::string key = {};
+  std::string upload_id = {};
+  [[nodiscard]] bool empty() const { return key.empty() && upload_id.empty(); }
+};
+
+struct ListUploadsRequest {
+  std::string prefix = {};
+  UploadMarker after = {};  // `next` of the page before
+  std::uint32_t uploads_max = kPageItemsMax;
+};
+
+struct OpenUpload {
+  MultipartUpload upload;
+  std::optional<WallTime> initiated_at = {};  // by the store's clock
+};
+
+struct UploadPage {
+  std::vector<OpenUpload> uploads;
+  UploadMarker next = {};  // empty: this was the last page
+};
+
 class ObjectStore {
  public:
   struct Capabilities {
@@ -172,6 +217,12 @@ class ObjectStore {
                                   StoreCompletion<PutOutcome> completion) = 0;
   struct Nothing {};
   virtual void abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) = 0;
+
+  // What is stored, and which multipart uploads are neither completed nor aborted. A page may have
+  // fewer items than asked for, even none, and yet not be the last.
+  virtual void list(ListRequest request, StoreCompletion<ObjectPage> completion) = 0;
+  virtual void list_multipart(ListUploadsRequest request,
+                              StoreCompletion<UploadPage> completion) = 0;
 
   // Only for the probe objects of `sluice check` and of the start: objects are never removed.
   virtual void remove(std::string key, StoreCompletion<Nothing> completion) = 0;

@@ -1,117 +1,19 @@
 #include "common/s3/s3_client.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 
-#include "common/base/check.h"
+#include "common/s3/object_checksum.h"
 #include "common/s3/retry_policy.h"
+#include "common/s3/s3_answers.h"
 #include "common/s3/s3_error.h"
+#include "common/s3/s3_headers.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::string_view kMetadataPrefix = "x-amz-meta-";
 // Below half a minute a signature is accepted anyway, and the header counts in seconds.
 constexpr std::chrono::seconds kOffsetMin{30};
-
-std::string md5_hex(const ObjectBody& body) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
-                                                                   EVP_MD_CTX_free);
-  // Not for security: S3 defines the ETag of a plain object as its MD5.
-  if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1) {
-    return {};  // a FIPS build has none
-  }
-  for (const ObjectBody::Span& span : body.spans()) {
-    CHECK_THAT(EVP_DigestUpdate(context.get(), span.bytes.data(), span.bytes.size()) == 1);
-  }
-  std::array<std::uint8_t, 16> digest{};
-  CHECK_THAT(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
-  return sigv4::hex(digest);
-}
-
-std::string_view unquoted(std::string_view etag) {
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
-    etag = etag.substr(1, etag.size() - 2);
-  }
-  return etag;
-}
-
-// The ETag is the MD5 only where the store did not encrypt with a key of its own choice, and only
-// if it has the form of one.
-bool etag_is_md5(const HttpResponse& response) {
-  const std::string_view etag = unquoted(response.header("etag"));
-  const std::string_view encryption = response.header("x-amz-server-side-encryption");
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  return etag.size() == 32 && std::all_of(etag.begin(), etag.end(), is_hex) &&
-         (encryption.empty() || encryption == "AES256") &&
-         response.header("x-amz-server-side-encryption-customer-algorithm").empty();
-}
-
-// RFC 9110, 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
-std::optional<WallTime> parse_date(std::string_view text) {
-  std::tm utc{};
-  const std::string copy(text);
-  const char* end = ::strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  if (end == nullptr || *end != '\0') {
-    return std::nullopt;
-  }
-  return WallTime(std::chrono::seconds(::timegm(&utc)));
-}
-
-// Seconds only: the form with a date is not used by stores.
-std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text) {
-  std::uint32_t seconds = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (text.empty() || failure != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return std::chrono::seconds(std::min(seconds, 86'400U));
-}
-
-StoreError transport_error(const HttpError& error, const std::string& where) {
-  StoreError store_error{.kind = StoreErrorKind::retry,
-                         .message = error.message + " (" + where + ")"};
-  switch (error.kind) {
-    case HttpError::Kind::certificate:
-      store_error.kind = StoreErrorKind::configuration;
-      store_error.code = "CertificateError";
-      store_error.advice = "Set S3_CA_FILE to the authority that signed the store's certificate.";
-      break;
-    case HttpError::Kind::malformed:
-      store_error.code = "NoHttpAnswer";
-      store_error.advice = "Check AWS_ENDPOINT_URL.";
-      break;
-    case HttpError::Kind::timeout:
-      store_error.code = "Timeout";
-      break;
-    case HttpError::Kind::too_large:
-      store_error.code = "AnswerTooLarge";
-      break;
-    case HttpError::Kind::transport:
-      store_error.code = "ConnectionFailed";
-      break;
-  }
-  return store_error;
-}
-
-StoreError unexpected_answer(const HttpResponse& response, std::string message) {
-  return {.kind = StoreErrorKind::retry,
-          .http_status = response.status,
-          .code = "UnexpectedAnswer",
-          .message = std::move(message)};
-}
-
-HttpHeaders name_headers(const ObjectName& name) {
-  HttpHeaders headers;
-  headers.emplace_back("content-type", name.content_type);
-  for (const auto& [key, value] : name.metadata) {
-    headers.emplace_back(std::string(kMetadataPrefix) + key, value);
-  }
-  return headers;
-}
 
 }  // namespace
 
@@ -260,7 +162,7 @@ S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {
 
 void S3Client::learn(const StoreError& error, const HttpResponse& response, bool conditional) {
   if (error.kind == StoreErrorKind::clock_skew) {
-    if (const auto date = parse_date(response.header("date"))) {
+    if (const auto date = parse_http_date(response.header("date"))) {
       const auto offset = *date - clock_.wall_now();
       clock_offset_ = std::chrono::abs(offset) < kOffsetMin ? std::chrono::nanoseconds(0) : offset;
     }
@@ -291,10 +193,11 @@ void S3Client::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
       answer.error = unexpected_answer(answer.response, "no ETag in the answer");
     }
     if (!answer.error && etag_is_md5(answer.response)) {
-      const std::string ours = md5_hex(body);
-      if (!ours.empty() && unquoted(answer.response.header("etag")) != ours) {
-        answer.error = unexpected_answer(
-            answer.response, "the store confirmed another checksum (ETag) than " + ours);
+      const auto ours = md5_of(body);
+      if (ours && unquoted(answer.response.header("etag")) != sigv4::hex(*ours)) {
+        answer.error =
+            unexpected_answer(answer.response, "the store confirmed another checksum (ETag) than " +
+                                                   sigv4::hex(*ours));
         answer.error->code = "EtagMismatch";
       }
     }
@@ -341,76 +244,6 @@ void S3Client::get(GetRequest request, StoreCompletion<std::optional<std::string
            answer.error->kind = StoreErrorKind::this_object;
          }
          completion({.value = std::move(answer.response.body), .error = std::move(answer.error)});
-       });
-}
-
-void S3Client::create_multipart(ObjectName name, StoreCompletion<std::string> completion) {
-  Call call{.method = "POST", .key = std::move(name.key), .query = "uploads="};
-  call.headers = name_headers(name);
-  call.has_body = true;  // of no bytes: some stores want a Content-Length
-  send(std::move(call), [completion = std::move(completion)](Answer answer) {
-    std::string id = element_text(answer.response.body, {.name = "UploadId"});
-    if (!answer.error && id.empty()) {
-      answer.error = unexpected_answer(answer.response, "no UploadId in the answer");
-    }
-    completion({.value = std::move(id), .error = std::move(answer.error)});
-  });
-}
-
-void S3Client::upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) {
-  Call call{.method = "PUT",
-            .key = std::move(request.key),
-            .query = "partNumber=" + std::to_string(request.number) +
-                     "&uploadId=" + sigv4::uri_encode(request.upload_id, false),
-            .body = std::move(request.body),
-            .sha256 = request.sha256,
-            .has_body = true};
-  const std::uint32_t number = request.number;
-  send(std::move(call), [number, completion = std::move(completion)](Answer answer) {
-    std::string etag(answer.response.header("etag"));
-    if (!answer.error && etag.empty()) {
-      answer.error = unexpected_answer(answer.response, "no ETag in the answer");
-    }
-    completion(
-        {.value = {.number = number, .etag = std::move(etag)}, .error = std::move(answer.error)});
-  });
-}
-
-void S3Client::complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) {
-  auto text = std::make_shared<std::string>("<CompleteMultipartUpload>");
-  for (const UploadedPart& part : request.parts) {
-    *text += "<Part><PartNumber>" + std::to_string(part.number) + "</PartNumber><ETag>" +
-             xml_escape(part.etag) + "</ETag></Part>";
-  }
-  *text += "</CompleteMultipartUpload>";
-  Call call{.method = "POST",
-            .key = std::move(request.key),
-            .query = "uploadId=" + sigv4::uri_encode(request.upload_id, false),
-            .headers = {{"content-type", "application/xml"}},
-            .has_body = true};
-  call.body.append(std::as_bytes(std::span(*text)), text);
-  if (request.if_none_match && conditional_put_) {
-    call.headers.emplace_back("if-none-match", "*");
-  }
-  send(std::move(call), [completion = std::move(completion)](Answer answer) {
-    const std::string& body = answer.response.body;
-    if (!answer.error && root_element(body) != "CompleteMultipartUploadResult") {
-      answer.error = unexpected_answer(answer.response, "the answer does not confirm the upload");
-    }
-    completion({.value = {.etag = element_text(body, {.name = "ETag"})},
-                .error = std::move(answer.error)});
-  });
-}
-
-void S3Client::abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) {
-  send({.method = "DELETE",
-        .key = std::move(upload.key),
-        .query = "uploadId=" + sigv4::uri_encode(upload.upload_id, false)},
-       [completion = std::move(completion)](Answer answer) {
-         if (answer.error && answer.error->kind == StoreErrorKind::upload_lost) {
-           answer.error.reset();
-         }
-         completion({.value = {}, .error = std::move(answer.error)});
        });
 }
 

@@ -42,6 +42,8 @@ class S3Client final : public ObjectStore {
   void upload_part(PartRequest request, StoreCompletion<UploadedPart> completion) override;
   void complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) override;
   void abort_multipart(MultipartUpload upload, StoreCompletion<Nothing> completion) override;
+  void list(ListRequest request, StoreCompletion<ObjectPage> completion) override;
+  void list_multipart(ListUploadsRequest request, StoreCompletion<UploadPage> completion) override;
   void remove(std::string key, StoreCompletion<Nothing> completion) override;
   bool refresh_credentials() override;
   void poll(MonotonicTime until) override;
@@ -50,7 +52,7 @@ class S3Client final : public ObjectStore {
  private:
   struct Call {
     std::string method;
-    std::string key;
+    std::string key = {};  // empty: the bucket
     std::string query = {};
     HttpHeaders headers = {};  // signed with the others
     ObjectBody body = {};

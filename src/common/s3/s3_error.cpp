@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
+#include <optional>
 
 #include "common/base/units.h"
 
@@ -44,6 +47,43 @@ std::string printable(std::string_view text) {
   return kept;
 }
 
+std::string utf8(std::uint32_t point) {
+  const auto tail = [point](unsigned shift) {
+    return static_cast<char>(0x80U | ((point >> shift) & 0x3FU));
+  };
+  if (point < 0x80) {
+    return {static_cast<char>(point)};
+  }
+  if (point < 0x800) {
+    return {static_cast<char>(0xC0U | (point >> 6U)), tail(0)};
+  }
+  if (point < 0x10000) {
+    return {static_cast<char>(0xE0U | (point >> 12U)), tail(6), tail(0)};
+  }
+  return {static_cast<char>(0xF0U | (point >> 18U)), tail(12), tail(6), tail(0)};
+}
+
+// What `reference` ("&amp;", "&#38;", "&#x26;") stands for; nothing where it is none.
+std::optional<std::string> character_of(std::string_view reference) {
+  for (const Entity& entity : kEntities) {
+    if (reference == entity.name) {
+      return std::string(1, entity.character);
+    }
+  }
+  if (!reference.starts_with("&#")) {
+    return std::nullopt;
+  }
+  const bool hexadecimal = reference.starts_with("&#x");
+  const std::string_view digits = reference.substr(hexadecimal ? 3 : 2);
+  std::uint32_t point = 0;
+  const auto [end, failure] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), point, hexadecimal ? 16 : 10);
+  if (failure != std::errc() || end + 1 != digits.data() + digits.size() || point > 0x10FFFF) {
+    return std::nullopt;
+  }
+  return utf8(point);
+}
+
 }  // namespace
 
 std::string_view root_element(std::string_view body) {
@@ -82,22 +122,8 @@ std::string element_text(std::string_view body, ElementName element) {
     return {};
   }
   at += open.size();
-  std::string text;
-  while (at < body.size() && body[at] != '<' && text.size() < element.bytes_max) {
-    char c = body[at];
-    std::size_t length = 1;
-    if (c == '&') {
-      for (const Entity& entity : kEntities) {
-        if (body.substr(at).starts_with(entity.name)) {
-          c = entity.character;
-          length = entity.name.size();
-        }
-      }
-    }
-    text += c;
-    at += length;
-  }
-  return text;
+  const std::string_view text = body.substr(at, body.find('<', at) - at);
+  return xml_unescape(text).substr(0, element.bytes_max);
 }
 
 S3ErrorBody scan_s3_error(std::string_view body) {
@@ -110,6 +136,26 @@ S3ErrorBody scan_s3_error(std::string_view body) {
     error.region = identifier(element_text(body, {.name = "Region", .bytes_max = kCodeBytesMax}));
   }
   return error;
+}
+
+std::string xml_unescape(std::string_view text) {
+  constexpr std::size_t kReferenceBytesMax = 10;
+  std::string plain;
+  plain.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t ampersand = std::min(text.find('&'), text.size());
+    plain += text.substr(0, ampersand);
+    text.remove_prefix(ampersand);
+    if (text.empty()) {
+      break;
+    }
+    const std::size_t end = text.substr(0, kReferenceBytesMax).find(';');
+    const auto character =
+        end == std::string_view::npos ? std::nullopt : character_of(text.substr(0, end + 1));
+    plain += character.value_or("&");
+    text.remove_prefix(character ? end + 1 : 1);
+  }
+  return plain;
 }
 
 std::string xml_escape(std::string_view text) {

@@ -31,5 +31,7 @@ std::string_view root_element(std::string_view body);
 
 // `text` with '&', '<', '>', '"' escaped, for what we send.
 std::string xml_escape(std::string_view text);
+// The inverse, and numeric references; what is neither stays as it is.
+std::string xml_unescape(std::string_view text);
 
 }  // namespace sluice
