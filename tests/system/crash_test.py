@@ -1,4 +1,6 @@
 """kill -9 and SIGTERM under load: what was acknowledged is stored, once, and no object changes."""
+import pathlib
+import resource
 import signal
 
 import evidence
@@ -129,6 +131,38 @@ def test_second_signal_ends_without_waiting_for_uploads(scratch):
     server.start()
     server.stop()
     evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
+
+
+def test_p9_egress_without_memory_is_built_again_while_ingest_goes_on(scratch):
+    server = scratch.server(MAX_FILE_SIZE="64MiB").start()
+    record = scratch.path / "record"
+    server.load("--count", 4000, record=record)
+    mapped = address_space(server.process.pid)
+    if mapped > 1 << 40:
+        raise harness.Skip("a sanitizer maps terabytes: address space cannot be limited")
+    # A block of 4 MiB cannot be had; what ingest needs for an event can.
+    unlimited = resource.RLIM_INFINITY
+    resource.prlimit(server.process.pid, resource.RLIMIT_AS, (mapped + (1 << 20), unlimited))
+    server.signal(signal.SIGUSR1)
+    failed = server.wait_for_line("alarm raised", condition="egress")
+    assert "bad_alloc" in failed["message"] and "being started again" in failed["message"], failed
+    harness.wait_for(lambda: len(server.lines("alarm raised")) > 1, "it fails again")
+    server.send(harness.SAMPLE.read_bytes())  # FIN: it is durable
+    resource.prlimit(server.process.pid, resource.RLIMIT_AS, (unlimited, unlimited))
+    harness.wait_for(lambda: evidence.data_objects(server.objects), "egress delivers again")
+    harness.wait_for(server.ready, "/ready says 200")
+    server.stop()
+    stored = evidence.stored_events(server.objects)
+    assert len(stored) == 4001
+    evidence.assert_same(evidence.read_record(record), stored[:4000])
+
+
+def address_space(pid):
+    """Bytes that the process has mapped."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmSize:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError("no VmSize")
 
 
 if __name__ == "__main__":
