@@ -7,6 +7,7 @@
 #include <iostream>
 #include <string>
 
+#include "commands/audit.h"
 #include "commands/check.h"
 #include "commands/config.h"
 #include "commands/exit_code.h"
@@ -77,6 +78,9 @@ void add_settings_commands(CLI::App& app, Choice& choice) {
   });
   app.add_subcommand("check", "test settings, spool, disk, ports and store; exit 1 on a failure")
       ->callback([&choice] { choice.command = sluice::check_command; });
+  app.add_subcommand("audit",
+                     "compare the ledger with the store: lost, changed, doubled; exit 1 on any")
+      ->callback([&choice] { choice.command = sluice::audit_command; });
   app.add_subcommand("version", "print the version")->callback([&choice] {
     choice.plain_command = sluice::version_command;
   });

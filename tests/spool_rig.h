@@ -80,7 +80,7 @@ class SpoolRig {
     spooler.emplace(options.spooler,
                     Spooler::Links{*stream, prepared, books, conditions,
                                    [this](Reply reply) { replies.push_back(std::move(reply)); },
-                                   pause_reading, draining});
+                                   pause_reading, draining, object_ratio});
     new_rotator();
   }
   SpoolRig(const SpoolRig&) = delete;
@@ -239,6 +239,7 @@ class SpoolRig {
   std::atomic<bool> pause_reading{false};
   std::atomic<bool> draining{false};
   UploadStarvedAfter starved_after{0};
+  LiveRatio object_ratio;
   BoundedQueue<PreparedSegment> prepared;
   BoundedQueue<RotateInput> to_rotate;
   VectorOutbox<FinishedSegment> finished;

@@ -77,9 +77,11 @@ void EgressHalf::build_upload(const Parts& parts) {
   options.probe_interval = parts.config.config_probe_interval;
   options.seed = static_cast<std::uint64_t>(parts.clock.wall_now().time_since_epoch().count());
   options.stop = &stop_;
+  options.leftover_prefixes = {parts.config.prefix, parts.config.quarantine_prefix};
   uploader_ = std::make_unique<Uploader>(
-      options, Uploader::Outside{*store_.store, parts.stream, ledger_, parts.books,
-                                 parts.conditions, parts.clock, upload_starved_after_});
+      options,
+      Uploader::Outside{*store_.store, parts.stream, ledger_, parts.books, parts.conditions,
+                        parts.clock, upload_starved_after_, parts.object_ratio});
   pipeline_.stage("upload", *uploader_, converted_, outcomes_out_, nullptr);
 }
 

@@ -50,6 +50,7 @@ class EgressHalf {
     Conditions& conditions;
     std::atomic<bool>& pause_reading;
     BoundedQueue<PreparedSegment>& prepared;
+    LiveRatio& object_ratio;
   };
   // The store is its own: what is in flight when it dies is forgotten with it.
   EgressHalf(const Parts& parts, StoreOfConfig store);

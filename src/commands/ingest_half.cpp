@@ -88,6 +88,7 @@ void IngestHalf::build_frame(const Parts& parts) {
 void IngestHalf::build_spool(const Parts& parts) {
   Spooler::Options options;
   options.segment_run_bytes = parts.config.segment_bytes_max;
+  options.size_is_of_object = parts.config.file_size_basis == FileSizeBasis::object;
   options.segment_bytes_max = parts.config.spool_bytes_max / 8;
   options.segment_age = parts.config.rotation_interval;
   options.sync_interval = parts.config.spool_sync_interval;
@@ -97,7 +98,7 @@ void IngestHalf::build_spool(const Parts& parts) {
   spooler_ = std::make_unique<Spooler>(
       options, Spooler::Links{parts.stream, parts.prepared, parts.books, parts.conditions,
                               [this](Reply reply) { deliver(std::move(reply)); },
-                              parts.pause_reading, draining_});
+                              parts.pause_reading, draining_, parts.object_ratio});
   pipeline_.adopt(batches_);
   pipeline_.stage("spool-xml", *spooler_, batches_, egress_, nullptr);
 }

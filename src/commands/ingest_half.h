@@ -34,6 +34,7 @@ class IngestHalf {
     const std::atomic<bool>& pause_reading;
     BoundedQueue<PreparedSegment>& prepared;
     EgressLink& egress;
+    const LiveRatio& object_ratio;
   };
   IngestHalf(const Parts& parts, TcpListener listener);
 

@@ -124,7 +124,7 @@ void Server::start() {
     const std::scoped_lock lock(halves_mutex_);
     ingest_ = std::make_unique<IngestHalf>(
         IngestHalf::Parts{config_, clock_, *stream_, books_, conditions_, pause_reading_,
-                          *prepared_, egress_link_},
+                          *prepared_, egress_link_, object_ratio_},
         std::move(*listener_));
   }
   build_egress();
@@ -153,7 +153,7 @@ void Server::build_egress() {
   }
   auto egress = std::make_unique<EgressHalf>(
       EgressHalf::Parts{config_, clock_, filesystem_, *spool_, *stream_, books_, conditions_,
-                        pause_reading_, *prepared_},
+                        pause_reading_, *prepared_, object_ratio_},
       std::move(store_));
   store_ = {};
   egress->start();

@@ -18,6 +18,7 @@
 #include "common/admin/admin_server.h"
 #include "common/admin/conditions.h"
 #include "common/admin/reports.h"
+#include "common/base/live_ratio.h"
 #include "common/config/config.h"
 #include "common/platform/clock.h"
 #include "common/platform/posix_filesystem.h"
@@ -72,6 +73,7 @@ class Server {
   Books books_;
   Conditions conditions_;
   std::atomic<bool> pause_reading_{false};
+  LiveRatio object_ratio_;  // survives a rebuilt egress
   std::unique_ptr<SpoolDirectory> spool_;
   std::unique_ptr<StreamDirectory> stream_;
   std::string instance_;

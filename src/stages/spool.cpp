@@ -123,8 +123,7 @@ MonotonicTime Spooler::wake_at() const {
 // Less than a group where the segment is nearly full, so that small segments stay small.
 std::uint64_t Spooler::commit_bytes() const {
   const std::uint64_t in_segment = current_ ? current_->writer.run_bytes() : 0;
-  const std::uint64_t left =
-      options_.segment_run_bytes - std::min(options_.segment_run_bytes, in_segment);
+  const std::uint64_t left = run_bytes_wanted() - std::min(run_bytes_wanted(), in_segment);
   return std::clamp<std::uint64_t>(left, 1, options_.sync_bytes);
 }
 
@@ -228,7 +227,7 @@ Status Spooler::open_segment() {
   if (!id) {
     ++stream.made_by_writer;
     auto made = stream.create_segments(
-        1, std::min(options_.segment_run_bytes + options_.sync_bytes + kAllocationSlackBytes,
+        1, std::min(run_bytes_wanted() + options_.sync_bytes + kAllocationSlackBytes,
                     options_.segment_bytes_max));
     if (!made) {
       return made.error();
@@ -349,6 +348,18 @@ Status Spooler::give_up_if_draining() {
   return {};
 }
 
+// At which the current segment is switched. A ratio that was learnt from little does not make
+// segments a thousand times as long.
+std::uint64_t Spooler::run_bytes_wanted() const {
+  if (!options_.size_is_of_object) {
+    return options_.segment_run_bytes;
+  }
+  const double ratio = std::clamp(links_.object_ratio.value(), 1.0 / 64, 64.0);
+  const double wanted = static_cast<double>(options_.segment_run_bytes) / ratio;
+  return static_cast<std::uint64_t>(
+      std::clamp(wanted, 1.0, static_cast<double>(options_.segment_bytes_max)));
+}
+
 void Spooler::switch_if_due(Outbox<FinishedSegment>& out) {
   const auto asked = std::exchange(seal_asked_, std::nullopt);
   if (!current_ || current_->failed || !current_->writer.has_records()) {
@@ -356,7 +367,7 @@ void Spooler::switch_if_due(Outbox<FinishedSegment>& out) {
   }
   if (asked) {
     finish_segment(*asked, out);
-  } else if (current_->writer.run_bytes() >= options_.segment_run_bytes) {
+  } else if (current_->writer.run_bytes() >= run_bytes_wanted()) {
     finish_segment("size", out);
   } else if (now() - current_->first_record_at >= options_.segment_age) {
     finish_segment("age", out);

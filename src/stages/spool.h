@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/admin/conditions.h"
+#include "common/base/live_ratio.h"
 #include "common/pipeline/bounded_queue.h"
 #include "common/pipeline/outbox.h"
 #include "common/spool/segment_writer.h"
@@ -27,7 +28,9 @@ class Spooler {
  public:
   struct Options {
     std::uint64_t segment_run_bytes = 5 * kMiB;  // MAX_FILE_SIZE: switch once it is reached
-    std::uint64_t segment_bytes_max = kGiB;      // SPOOL_MAX_BYTES / 8: switch before it is
+    // It is the size that the object shall have: Links::object_ratio says how much that is here.
+    bool size_is_of_object = false;
+    std::uint64_t segment_bytes_max = kGiB;  // SPOOL_MAX_BYTES / 8: switch before it is
     std::chrono::nanoseconds segment_age = std::chrono::seconds(60);  // ROTATION_INTERVAL
     std::chrono::nanoseconds sync_interval = std::chrono::milliseconds(50);
     std::uint64_t sync_bytes = 4 * kMiB;
@@ -47,6 +50,7 @@ class Spooler {
     std::function<void(Reply)> reply;
     const std::atomic<bool>& at_watermark;  // the disk budget is reached: seal what there is
     const std::atomic<bool>& draining;      // we are stopping: do not wait for the disk for ever
+    const LiveRatio& object_ratio;          // bytes of objects per byte of runs
   };
 
   Spooler(Options options, Links links);
@@ -87,6 +91,7 @@ class Spooler {
   void hand_over(FinishedSegment segment, Outbox<FinishedSegment>& out);
   [[nodiscard]] MonotonicTime now() const { return links_.stream.clock().now(); }
   [[nodiscard]] std::uint64_t commit_bytes() const;
+  [[nodiscard]] std::uint64_t run_bytes_wanted() const;
 
   const Options options_;
   Links links_;

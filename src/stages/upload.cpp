@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/log/log.h"
+#include "common/s3/object_key.h"
 #include "common/spool/segment_files.h"
 
 namespace sluice {
@@ -10,11 +11,8 @@ namespace {
 
 using State = ObjectUpload::State;
 
-constexpr std::chrono::seconds kDiskRetry{1};
 // finish() looks at the stop flag at least this often.
 constexpr std::chrono::milliseconds kStopLook{200};
-
-constexpr std::string_view kSpoolWrite = "spool.upload_files";
 
 }  // namespace
 
@@ -24,6 +22,7 @@ Uploader::Uploader(UploadOptions options, Outside outside)
       gate_({.concurrency = std::max<std::size_t>(options.concurrency, 1),
              .probe_interval = options.probe_interval}),
       backoff_({.base = options.retry_base_delay, .cap = options.retry_cap, .seed = options.seed}) {
+  begin_leftovers();
 }
 
 // ---- the worker ---------------------------------------------------------------------------------
@@ -59,6 +58,9 @@ MonotonicTime Uploader::wake_at() const {
   // A probe that is due and was not taken has nobody to take it.
   const MonotonicTime probe_at = gate_.probe_at();
   MonotonicTime earliest = probe_at > outside_.clock.now() ? probe_at : MonotonicTime::max();
+  if (leftovers_ != nullptr) {
+    earliest = std::min(earliest, leftovers_->wake_at());
+  }
   for (const auto& [id, job] : jobs_) {
     if (job->not_before > outside_.clock.now()) {
       earliest = std::min(earliest, job->not_before);
@@ -156,6 +158,10 @@ void Uploader::release_parked(Outbox<SegmentOutcome>& out) {
 }
 
 void Uploader::start_requests() {
+  if (leftovers_ != nullptr) {
+    (void)leftovers_->start_next();
+    end_leftovers();
+  }
   for (const auto& [id, job] : jobs_) {
     for (const ObjectRole role : kObjectRoles) {
       if (gate_.full()) {
@@ -177,6 +183,60 @@ bool Uploader::starved() const {
              return upload.object(role) == nullptr || upload.object(role)->starved();
            });
   });
+}
+
+// ---- what an earlier process left
+// ----------------------------------------------------------------
+
+void Uploader::begin_leftovers() {
+  if (options_.leftover_prefixes.empty() || !outside_.store.capabilities().metadata) {
+    return;
+  }
+  leftovers_ = LeftoverUploads::make(
+      {.prefixes = options_.leftover_prefixes,
+       .is_ours =
+           [this](std::string_view key) {
+             const auto parts = parse_object_key(key);
+             return parts && is_known_segment(parts->segment);
+           }},
+      {.store = outside_.store, .gate = gate_, .backoff = backoff_, .clock = outside_.clock});
+  gate_.hold_multipart();
+}
+
+void Uploader::end_leftovers() {
+  if (leftovers_->listed()) {
+    gate_.allow_multipart();
+  }
+  if (!leftovers_->done()) {
+    return;
+  }
+  if (leftovers_->error()) {
+    log::warning("leftover uploads not aborted",
+                 {{"error", describe(*leftovers_->error())},
+                  {"advice",
+                   "allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or set a "
+                   "lifecycle rule that aborts incomplete uploads"}});
+  } else if (leftovers_->aborted() > 0) {
+    log::info("leftover uploads aborted", {{"uploads", leftovers_->aborted()}});
+  }
+  leftovers_.reset();
+  ledger_segments_.reset();
+}
+
+// In this spool, or in its ledger: the uid in it is random, so no other instance has it.
+bool Uploader::is_known_segment(const SegmentId& id) {
+  StreamDirectory& stream = outside_.stream;
+  if (stream.filesystem().info(segment_path(stream.path(), id))) {
+    return true;
+  }
+  if (!ledger_segments_) {
+    ledger_segments_.emplace();
+    (void)read_ledger(stream.filesystem(), outside_.ledger.directory(), [&](const auto& entry) {
+      ledger_segments_->insert(entry.segment);
+      return true;
+    }).ok();
+  }
+  return ledger_segments_->contains(id);
 }
 
 // ---- one segment --------------------------------------------------------------------------------
@@ -313,104 +373,6 @@ void Uploader::set_aside(Job& job, const ObjectUpload& upload) {
                    ? "the store has another object under " + upload.key()
                    : "the store refuses " + upload.key();
   begin_ending(job, Ending::set_aside);
-}
-
-// ---- the end of a segment -----------------------------------------------------------------------
-
-bool Uploader::may_end(const Job& job) const {
-  return job.ending != Ending::none && job.upload.whole() && job.upload.all_idle() &&
-         outside_.clock.now() >= job.not_before;
-}
-
-bool Uploader::end(Job& job) {
-  switch (job.ending) {
-    case Ending::none:
-      return false;
-    case Ending::done:
-      return end_done(job);
-    case Ending::postponed:
-    case Ending::parked:
-      return true;
-    case Ending::set_aside:
-      return end_set_aside(job);
-  }
-  return false;
-}
-
-bool Uploader::end_done(Job& job) {
-  const SealedSegment& segment = job.upload.segment();
-  // Its number must not be given again: a later one has to be on the disk first.
-  if (segment.id.num >= outside_.stream.newest_durable_num()) {
-    job.not_before = outside_.clock.now() + kDiskRetry;
-    return false;
-  }
-  const Status gone = job.upload.damaged_bytes() == 0 ? unlink_segment(outside_.stream, segment.id)
-                                                      : keep_damaged(job);
-  if (!disk_did(gone, job, "an uploaded segment cannot be removed")) {
-    return false;
-  }
-  count_done(job);
-  return true;
-}
-
-// Every record that verifies is in the store; what does not is kept for whoever can repair it.
-Status Uploader::keep_damaged(const Job& job) {
-  const SegmentId id = job.upload.segment().id;
-  const std::string bytes = std::to_string(job.upload.damaged_bytes());
-  outside_.conditions.raise("spool.damaged:" + to_string(id), Conditions::Severity::alarm,
-                            bytes + " bytes of segment " + to_string(id) +
-                                " no longer verify: look at the disk. All other events are "
-                                "uploaded; the segment is kept in " +
-                                outside_.stream.quarantine().string());
-  return set_segment_aside(outside_.stream, id,
-                           {.reason = bytes + " bytes no longer verify; the rest is uploaded",
-                            .answer = "",
-                            .events = job.upload.segment().seal.summary.events,
-                            .malformed = job.upload.segment().seal.summary.malformed});
-}
-
-// Evidence, not truth: a full disk does not keep the segment that fills it.
-void Uploader::flush_ledger() {
-  if (outside_.ledger.pending() == 0 || outside_.clock.now() < ledger_not_before_) {
-    return;
-  }
-  if (Status flushed = outside_.ledger.flush(); !flushed) {
-    ledger_not_before_ = outside_.clock.now() + kDiskRetry;
-    log::limited(log::Level::warning, "ledger not written", {{"error", flushed.error().message}});
-  }
-}
-
-bool Uploader::end_set_aside(Job& job) {
-  const SealedSegment& segment = job.upload.segment();
-  const SetAside why{.reason = job.reason,
-                     .answer = job.answer,
-                     .events = segment.seal.summary.events,
-                     .malformed = segment.seal.summary.malformed};
-  if (!disk_did(set_segment_aside(outside_.stream, segment.id, why), job,
-                "a segment cannot be set aside")) {
-    return false;
-  }
-  outside_.books.pieces_set_aside.fetch_add(segment.seal.summary.pieces(),
-                                            std::memory_order_relaxed);
-  outside_.conditions.raise("upload.set_aside:" + to_string(segment.id),
-                            Conditions::Severity::alarm,
-                            "segment " + to_string(segment.id) + " was set aside in " +
-                                outside_.stream.quarantine().string() + ": " + job.reason + ". " +
-                                job.answer + " Its events are in the .wal file there.");
-  return true;
-}
-
-// False: try again later; nothing else waits for it.
-bool Uploader::disk_did(const Status& status, Job& job, std::string_view what) {
-  if (status) {
-    outside_.conditions.clear(kSpoolWrite);
-    return true;
-  }
-  job.not_before = outside_.clock.now() + kDiskRetry;
-  outside_.conditions.raise(kSpoolWrite, Conditions::Severity::alarm,
-                            std::string(what) + ": " + status.error().message +
-                                ". Check the spool's file system; it is tried again each second.");
-  return false;
 }
 
 }  // namespace sluice

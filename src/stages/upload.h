@@ -14,10 +14,13 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/admin/conditions.h"
+#include "common/base/live_ratio.h"
 #include "common/pipeline/outbox.h"
 #include "common/platform/clock.h"
+#include "common/s3/leftover_uploads.h"
 #include "common/s3/object_store.h"
 #include "common/s3/object_upload.h"
 #include "common/s3/retry_policy.h"
@@ -39,6 +42,8 @@ struct UploadOptions {
   std::chrono::milliseconds probe_interval{60'000};  // of a prefix that refuses to be written
   std::uint32_t failures_to_postpone = 10;
   std::uint64_t seed = 0;  // of the jitter
+  // Where uploads that an earlier process left open are looked for; none: nowhere.
+  std::vector<std::string> leftover_prefixes = {};
   // Set (and wake() called) to end finish() with uploads still open; what remains is on disk.
   const std::atomic<bool>* stop = nullptr;
 };
@@ -54,6 +59,7 @@ class Uploader final : private ObjectUpload::Observer {
     Conditions& conditions;
     const Clock& clock;
     UploadStarvedAfter& starved_after;
+    LiveRatio& object_ratio;  // bytes of data objects per byte of segments' runs
   };
   Uploader(UploadOptions options, Outside outside);
   // Takes back the conditions that it raised of the store: the next one looks for itself.
@@ -125,6 +131,9 @@ class Uploader final : private ObjectUpload::Observer {
   void flush_ledger();
   void count_done(const Job& job);
   [[nodiscard]] bool starved() const;
+  void begin_leftovers();
+  void end_leftovers();
+  [[nodiscard]] bool is_known_segment(const SegmentId& id);
   void report_conditions();
   void report_refused_prefixes();
   [[nodiscard]] bool stopping() const {
@@ -135,9 +144,11 @@ class Uploader final : private ObjectUpload::Observer {
   Outside outside_;
   UploadGate gate_;
   Backoff backoff_;
-  std::map<SegmentId, std::unique_ptr<Job>> jobs_;     // the oldest segment first
-  std::map<SegmentId, Confirmed> confirmed_;           // of segments that were postponed
-  std::map<std::string, std::set<SegmentId>> parked_;  // by the prefix that refuses them
+  std::shared_ptr<LeftoverUploads> leftovers_;          // until it is done
+  std::optional<std::set<SegmentId>> ledger_segments_;  // read when it is first needed
+  std::map<SegmentId, std::unique_ptr<Job>> jobs_;      // the oldest segment first
+  std::map<SegmentId, Confirmed> confirmed_;            // of segments that were postponed
+  std::map<std::string, std::set<SegmentId>> parked_;   // by the prefix that refuses them
   std::set<std::string> quarantine_prefixes_;
   std::map<std::string, std::string> refused_;  // by prefix: the code of the condition raised
   std::optional<std::string> unavailable_;      // the code of the condition raised

@@ -13,6 +13,8 @@ using State = ObjectUpload::State;
 // A store that failed this often in a row, with no success between, is down.
 constexpr std::uint64_t kFailuresToAlarm = 3;
 
+constexpr std::uint32_t kMismatchesToAlarm = 3;
+
 constexpr std::string_view kUnavailable = "store.unavailable";
 
 std::string held_condition(const std::string& prefix) { return "store.refused:" + prefix; }
@@ -81,6 +83,11 @@ void Uploader::count_done(const Job& job) {
   add(outside_.books.pieces_lost_to_damage,
       sealed > job.upload.pieces() ? sealed - job.upload.pieces() : 0);
   add(outside_.books.segments_done, 1);
+  const auto& data = job.upload.object(ObjectRole::data);
+  const std::uint64_t run_bytes = job.upload.segment().seal.summary.run_bytes;
+  if (data != nullptr && data->bytes() > 0 && run_bytes > 0) {
+    outside_.object_ratio.add(run_bytes, data->bytes());
+  }
 }
 
 // ---- what is wrong ------------------------------------------------------------------------------
@@ -100,11 +107,12 @@ void Uploader::on_failure(const ObjectUpload& upload, const StoreError& error,
                 {"error", describe(error)},
                 {"class", std::string(to_string(error.kind))},
                 {"delay_ms", static_cast<std::int64_t>(delay.count())}});
-  if (error.code == "EtagMismatch") {
+  if (upload.mismatches() >= kMismatchesToAlarm && confirmed_other_bytes(error)) {
     outside_.conditions.raise("store.checksum", Conditions::Severity::alarm,
                               "the store confirmed another checksum for " + upload.key() +
-                                  " than that of the bytes sent; compare the object with "
-                                  "its sha256 metadata.");
+                                  " than that of the bytes sent, again and again; look at what "
+                                  "stands between here and " +
+                                  outside_.store.describe() + ".");
   }
 }
 

@@ -36,14 +36,14 @@ struct Fixture {
     options.retry_base_delay = milliseconds(5);
     options.retry_cap = milliseconds(50);
     options.probe_interval = milliseconds(100);
-    uploader =
-        std::make_unique<Uploader>(options, Uploader::Outside{.store = **client,
-                                                              .stream = *stream,
-                                                              .ledger = ledger,
-                                                              .books = books,
-                                                              .conditions = conditions,
-                                                              .clock = clock,
-                                                              .starved_after = starved_after});
+    uploader = std::make_unique<Uploader>(options, Uploader::Outside{.store = **client,
+                                                                     .stream = *stream,
+                                                                     .ledger = ledger,
+                                                                     .books = books,
+                                                                     .conditions = conditions,
+                                                                     .clock = clock,
+                                                                     .starved_after = starved_after,
+                                                                     .object_ratio = object_ratio});
   }
 
   SealedSegmentPtr give(std::size_t events, std::size_t event_bytes, bool rejected) {
@@ -105,6 +105,7 @@ struct Fixture {
   Books books;
   Conditions conditions;
   UploadStarvedAfter starved_after{0};
+  LiveRatio object_ratio;
   std::optional<StreamDirectory> stream;
   Ledger ledger;
   VectorOutbox<SegmentOutcome> out;

@@ -196,6 +196,21 @@ def check_rotation_interval(scratch):
     server.stop()
 
 
+def check_max_file_size_basis(scratch):
+    sizes = {}
+    for basis in ("received", "compressed"):
+        server = scratch.server(basis, MAX_FILE_SIZE="16KiB", MAX_FILE_SIZE_BASIS=basis,
+                                COMPRESSION="gzip", OUTPUT_FORMAT="jsonl").start()
+        for _ in range(8):  # each learns from those before it
+            server.load("--count", 300)
+            server.command("rotate")
+        server.stop()
+        sizes[basis] = max(path.stat().st_size
+                           for path in evidence.data_objects(server.objects).values())
+        assert len(evidence.stored_events(server.objects)) == 2400
+    assert sizes["received"] < 10 << 10 and 12 << 10 < sizes["compressed"] < 40 << 10, sizes
+
+
 def check_max_file_size(scratch):
     server = scratch.server(MAX_FILE_SIZE="8KiB").start()
     for _ in range(3):

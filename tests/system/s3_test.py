@@ -1,4 +1,10 @@
 """The store fails, refuses, comes back: nothing is lost, nothing is written twice."""
+import json
+import re
+import shutil
+import signal
+import urllib.parse
+
 import evidence
 import harness
 
@@ -221,6 +227,72 @@ def test_kill_nine_between_the_objects_of_segments(scratch):
     evidence.assert_same(sent, evidence.stored_events(store.objects))
     evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
     assert_no_key_written_twice(store)
+
+
+def test_kill_nine_inside_a_multipart_upload_leaves_one_object_and_no_upload(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="100MiB", **store.settings()).start()
+    store.control("fault", match="partNumber=2", count=-1, kind="stall", seconds=3600)
+    record = scratch.path / "record"
+    server.load("--count", 18_000, "--connections", 4, record=record)
+    server.signal(signal.SIGUSR1)
+    harness.wait_for(lambda: [write for write in store.control("log") if write["op"] == "part"],
+                     "the first part")
+    assert len(store.control("uploads")) == 1
+    server.kill()
+    store.control("clear")
+    server.start()
+    server.stop()
+    sent = evidence.read_record(record)
+    evidence.assert_same(sent, evidence.stored_events(store.objects))
+    assert len(evidence.data_objects(store.objects)) == 1
+    assert not store.control("uploads"), "the upload of the killed process is still open"
+    assert [write for write in store.control("log") if write["op"] == "abort"]
+    assert_no_key_written_twice(store)
+
+
+def test_s1_a_wrong_checksum_is_looked_into_and_the_right_object_is_done(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(**store.settings()).start()
+    store.control("fault", match="PUT /bucket/xml-events", count=1, kind="wrong_etag")
+    record = scratch.path / "record"
+    server.load("--count", 100, record=record)
+    server.stop()
+    evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
+    assert [line for line in server.lines("upload retry") if "EtagMismatch" in line["error"]]
+    reads = [one for one in store.control("requests")
+             if one["method"] == "GET" and "xml-events" in one["path"]]
+    assert len(reads) == 1, "what the store holds was not read"
+    assert_no_key_written_twice(store)
+
+
+def test_audit_finds_what_is_lost_changed_and_doubled(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="64KiB", **store.settings()).start()
+    server.load("--count", 500, "--connections", 2, "--malformed", 0.05)
+    server.stop()
+    text = server.command("audit")
+    assert "500 events; 0 lost, 0 changed, 0 doubled, 0 segments incomplete" in text, text
+
+    objects = evidence.data_objects(store.objects)
+    (gone, gone_path), (altered, altered_path), (twice, twice_path) = list(objects.items())[:3]
+    for path in (gone_path, meta_of(gone_path)):
+        path.unlink()
+    about = json.loads(meta_of(altered_path).read_text())
+    meta_of(altered_path).write_text(json.dumps(about | {"etag": '"%s"' % ("0" * 32)}))
+    second = twice.replace("xml-events/", "xml-events/2026/")
+    second_path = twice_path.with_name(urllib.parse.quote(second, safe="-._~"))
+    shutil.copy(twice_path, second_path)
+    about = json.loads(meta_of(twice_path).read_text())
+    meta_of(second_path).write_text(json.dumps(about | {"key": second}))
+    text = server.command("audit", expected=1)
+    for kind, key in (("lost", gone), ("changed", altered), ("doubled", second)):
+        assert re.search(rf"^{kind} +{re.escape(key)}: ", text, re.MULTILINE), (kind, text)
+    assert "1 lost, 1 changed, 1 doubled" in text, text
+
+
+def meta_of(path):
+    return path.with_name(path.name + ".meta.json")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,12 @@ struct SettingValue {
   bool explicitly_set = false;
 };
 
+// What MAX_FILE_SIZE is the size of.
+enum class FileSizeBasis : std::uint8_t {
+  received,  // the events as they came
+  object,    // the object, compressed: predicted
+};
+
 // The initialisers are the defaults, and the only place where they stand.
 struct Config {
   using Milliseconds = std::chrono::milliseconds;
@@ -46,6 +52,7 @@ struct Config {
   std::uint64_t event_bytes_max = kMiB;
   Milliseconds rotation_interval{std::chrono::seconds(60)};
   std::uint64_t segment_bytes_max = 5 * kMiB;
+  FileSizeBasis file_size_basis = FileSizeBasis::received;
   OutputFormat output_format = OutputFormat::xml;
   bool pretty_print_json = false;
   bool use_date_folders = false;

@@ -21,6 +21,8 @@ constexpr std::array<std::pair<std::string_view, OutputFormat>, 3> kFormats{
     {{"xml", OutputFormat::xml}, {"json", OutputFormat::json}, {"jsonl", OutputFormat::jsonl}}};
 constexpr std::array<std::pair<std::string_view, Compression>, 3> kCompressions{
     {{"none", Compression::none}, {"gzip", Compression::gzip}, {"zstd", Compression::zstd}}};
+constexpr std::array<std::pair<std::string_view, FileSizeBasis>, 2> kFileSizeBases{
+    {{"received", FileSizeBasis::received}, {"compressed", FileSizeBasis::object}}};
 constexpr std::array<std::pair<std::string_view, log::Format>, 2> kLogFormats{
     {{"text", log::Format::text}, {"json", log::Format::json}}};
 constexpr std::array<std::pair<std::string_view, log::Level>, 4> kLogLevels{
@@ -77,6 +79,11 @@ const auto& table() {
       Setting{"MAX_FILE_SIZE", kObjects, BytesField{&Config::segment_bytes_max, 1, 64 * kGiB},
               "A segment is closed after the group of events that reaches this size. At most an "
               "eighth of SPOOL_MAX_BYTES."},
+      Setting{"MAX_FILE_SIZE_BASIS", kObjects,
+              ChoiceField<FileSizeBasis>{&Config::file_size_basis, kFileSizeBases},
+              "What MAX_FILE_SIZE is the size of: received, the events as they came; compressed, "
+              "the object, predicted from those before it (the first ones after a start are "
+              "smaller)."},
       Setting{"OUTPUT_FORMAT", kObjects,
               ChoiceField<OutputFormat>{&Config::output_format, kFormats},
               "xml: the events as received inside <EVENTS>; json: an array of objects; jsonl: an "

@@ -54,7 +54,7 @@ struct ChoiceField {
 using SettingField =
     std::variant<TextField, SecretField, FlagField, PortField, CountField, BytesField,
                  DurationField, ChoiceField<OutputFormat>, ChoiceField<Compression>,
-                 ChoiceField<log::Format>, ChoiceField<log::Level>>;
+                 ChoiceField<FileSizeBasis>, ChoiceField<log::Format>, ChoiceField<log::Level>>;
 
 struct Setting {
   std::string_view name;

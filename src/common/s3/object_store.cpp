@@ -31,6 +31,10 @@ std::string_view to_string(StoreErrorKind kind) {
   return "unknown";
 }
 
+bool confirmed_other_bytes(const StoreError& error) {
+  return error.code == "EtagMismatch" || error.code == "ChecksumMismatch";
+}
+
 std::string describe(const StoreError& error) {
   std::string text = error.code.empty() ? std::string(to_string(error.kind)) : error.code;
   if (error.http_status != 0) {

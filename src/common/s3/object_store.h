@@ -51,6 +51,9 @@ struct StoreError {
 // Whole sentences: "AccessDenied (HTTP 403): Access Denied. <advice>"
 std::string describe(const StoreError& error);
 
+// The store has taken the bytes, and confirmed another checksum than theirs.
+[[nodiscard]] bool confirmed_other_bytes(const StoreError& error);
+
 template <class T>
 struct StoreResult {
   T value{};

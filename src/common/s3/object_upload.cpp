@@ -98,6 +98,9 @@ bool ObjectUpload::start_next() {
   if (plan_.look_first || checking_) {
     return in_flight_ == 0 && start_head();
   }
+  if (reading_) {
+    return start_get();
+  }
   if (!may_send_) {
     return false;
   }
@@ -115,7 +118,7 @@ bool ObjectUpload::start_next() {
 
 bool ObjectUpload::starved() const {
   return state_ != State::open || (!closed_ && !giving_up_ && !plan_.look_first && !checking_ &&
-                                   in_flight_ == 0 && parts_waiting_.empty());
+                                   !reading_ && in_flight_ == 0 && parts_waiting_.empty());
 }
 
 MonotonicTime ObjectUpload::wake_at() const {
@@ -159,6 +162,15 @@ bool ObjectUpload::start_head() {
   return true;
 }
 
+bool ObjectUpload::start_get() {
+  if (!enter(false)) {
+    return false;
+  }
+  outside_.store.get({.key = plan_.name.key, .bytes_max = bytes_},
+                     then(false, &ObjectUpload::on_get));
+  return true;
+}
+
 bool ObjectUpload::start_put() {
   if (!enter(true)) {
     return false;
@@ -170,7 +182,7 @@ bool ObjectUpload::start_put() {
 }
 
 bool ObjectUpload::start_multipart() {
-  if (!enter(true)) {
+  if (!outside_.gate.multipart_allowed() || !enter(true)) {
     return false;
   }
   outside_.store.create_multipart(plan_.name, then(true, &ObjectUpload::on_created));
@@ -233,6 +245,7 @@ bool ObjectUpload::start_abort() {
 
 void ObjectUpload::on_put(StoreResult<PutOutcome>& result) {
   if (result.error) {
+    suspect_ = suspect_ || confirmed_other_bytes(*result.error);
     fail(*result.error);
     return;
   }
@@ -302,7 +315,11 @@ void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
 }
 
 void ObjectUpload::judge(const ObjectInfo& info) {
-  if (plan_.is_ours(info)) {
+  const bool is_ours = plan_.is_ours(info);
+  if (is_ours && suspect_ && !multipart_) {
+    found_ = info;
+    reading_ = true;  // its metadata are ours; are its bytes?
+  } else if (is_ours) {
     found_ = info;
     etag_ = info.etag;
     end(State::done);
@@ -312,6 +329,38 @@ void ObjectUpload::judge(const ObjectInfo& info) {
                    .message = "the metadata of the stored object name another digest"};
     end(State::differs);
   }
+}
+
+void ObjectUpload::on_get(StoreResult<std::optional<std::string>>& result) {
+  if (result.error && result.error->code != "AnswerTooLarge") {
+    fail(*result.error);
+    return;
+  }
+  ObjectBody stored;
+  if (!result.error) {
+    if (!result.value) {
+      reading_ = false;  // gone again: the next PUT says what is there
+      found_.reset();
+      return;
+    }
+    stored.append(std::as_bytes(std::span(*result.value)), nullptr);
+    if (stored.size() != found_->bytes) {
+      fail({.kind = StoreErrorKind::retry,
+            .code = "Contradiction",
+            .message = "GET and HEAD say different sizes"});
+      return;
+    }
+  }
+  reading_ = false;
+  if (!result.error && sha256_of(stored) == sha256_) {
+    etag_ = found_->etag;
+    end(State::done);
+    return;
+  }
+  last_error_ = {.kind = StoreErrorKind::exists,
+                 .code = "DamagedObject",
+                 .message = "the stored bytes are not those that were sent"};
+  end(State::differs);
 }
 
 void ObjectUpload::hold(const StoreError& error) {
@@ -331,6 +380,7 @@ void ObjectUpload::fail(const StoreError& error) {
         successes_before_ = outside_.gate.successes();
       }
       failures_ += 1;
+      mismatches_ += confirmed_other_bytes(error) ? 1 : 0;
       delay = outside_.backoff.delay(failures_, error);
       if (failures_ >= plan_.failures_to_yield && outside_.gate.successes() > successes_before_) {
         give_up();

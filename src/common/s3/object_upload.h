@@ -88,6 +88,8 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint32_t attempts() const { return attempts_; }
   [[nodiscard]] const std::string& etag() const { return etag_; }
+  // How often the store confirmed another checksum than that of the bytes sent.
+  [[nodiscard]] std::uint32_t mismatches() const { return mismatches_; }
   // Of a single PUT.
   [[nodiscard]] const std::optional<Sha256>& sha256() const { return sha256_; }
   // It was there already, and this is what the store said of it.
@@ -107,6 +109,7 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
 
   bool enter(bool writes);
   bool start_head();
+  bool start_get();
   bool start_put();
   bool start_multipart();
   bool start_part();
@@ -120,6 +123,7 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   StoreCompletion<T> then(bool writes, void (ObjectUpload::*next)(StoreResult<T>&));
   void on_put(StoreResult<PutOutcome>& result);
   void on_head(StoreResult<std::optional<ObjectInfo>>& result);
+  void on_get(StoreResult<std::optional<std::string>>& result);
   void on_created(StoreResult<std::string>& result);
   void on_part(StoreResult<UploadedPart>& result, Part& part);
   void on_aborted(StoreResult<ObjectStore::Nothing>& result);
@@ -140,7 +144,9 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   bool giving_up_ = false;
   bool checking_ = false;    // the key exists, or the upload is lost: HEAD decides
   bool was_lost_ = false;    // checking_ because the multipart upload is gone
-  bool requesting_ = false;  // one of HEAD, PUT, create, complete or abort is in flight
+  bool suspect_ = false;     // a PUT was confirmed with another checksum: what is there is read
+  bool reading_ = false;     // GET decides
+  bool requesting_ = false;  // one of HEAD, GET, PUT, create, complete or abort is in flight
   std::size_t in_flight_ = 0;
   MonotonicTime not_before_{};
 
@@ -156,6 +162,7 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   std::uint32_t failures_ = 0;  // transient, in a row
   std::uint32_t refusals_ = 0;
   std::uint32_t skews_ = 0;
+  std::uint32_t mismatches_ = 0;
   std::uint64_t successes_before_ = 0;  // of the gate, at the first failure
   std::string etag_;
   std::optional<Sha256> sha256_;

@@ -37,6 +37,11 @@ class UploadGate {
   // No error: the store did as it was told.
   void ended(const Request& request, const std::optional<StoreError>& error);
 
+  // Until allow_multipart() no multipart upload may begin.
+  void hold_multipart() { multipart_allowed_ = false; }
+  void allow_multipart() { multipart_allowed_ = true; }
+  [[nodiscard]] bool multipart_allowed() const { return multipart_allowed_; }
+
   // The store refuses to write under this prefix for a reason that an operator must mend.
   void hold(const std::string& prefix, StoreError error, MonotonicTime now);
   [[nodiscard]] bool held(const std::string& prefix) const { return holds_.contains(prefix); }
@@ -63,6 +68,7 @@ class UploadGate {
   std::map<std::string, Hold> holds_;
   double limit_;
   std::size_t running_ = 0;
+  bool multipart_allowed_ = true;
   std::size_t until_next_halving_ = 0;  // answers of requests that left before the last one
   std::uint64_t successes_ = 0;
   std::uint64_t failures_in_a_row_ = 0;

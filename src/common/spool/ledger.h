@@ -57,6 +57,7 @@ class Ledger {
   // Writes and syncs all that is pending, with one sync; drops generations that are too old. On an
   // error (the disk is full, say) everything stays pending. Blocks.
   Status flush();
+  [[nodiscard]] const Path& directory() const { return options_.directory; }
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
 

@@ -48,14 +48,14 @@ struct Fixture {
 
   void restart() {
     uploader.reset();
-    uploader =
-        std::make_unique<Uploader>(options, Uploader::Outside{.store = store,
-                                                              .stream = *stream,
-                                                              .ledger = ledger,
-                                                              .books = books,
-                                                              .conditions = conditions,
-                                                              .clock = clock,
-                                                              .starved_after = starved_after});
+    uploader = std::make_unique<Uploader>(options, Uploader::Outside{.store = store,
+                                                                     .stream = *stream,
+                                                                     .ledger = ledger,
+                                                                     .books = books,
+                                                                     .conditions = conditions,
+                                                                     .clock = clock,
+                                                                     .starved_after = starved_after,
+                                                                     .object_ratio = object_ratio});
   }
 
   // A segment that is on the disk, as far as Upload sees it, and one behind it.
@@ -171,6 +171,7 @@ struct Fixture {
   Books books;
   Conditions conditions;
   UploadStarvedAfter starved_after{0};
+  LiveRatio object_ratio;
   std::optional<StreamDirectory> stream;
   Ledger ledger;
   MemoryObjectStore store;
@@ -851,6 +852,76 @@ TEST_CASE("s18_parts_that_fail_are_sent_again_and_a_lost_answer_to_complete_is_l
   CHECK(fixture.store.writes.size() == 1);
   CHECK(fixture.object(".jsonl")->bytes.size() == 10 * 1001);
   CHECK(fixture.store.count("part ") == 7);
+}
+
+TEST_CASE("s1_an_object_confirmed_with_another_checksum_is_read_back_before_it_counts") {
+  const StoreError wrong{.kind = StoreErrorKind::retry, .code = "ChecksumMismatch"};
+  for (const bool damaged : {false, true}) {
+    Fixture fixture;
+    fixture.store.faults = {{.op = "put", .error = wrong, .carried_out = true}};
+    const auto segment = fixture.make_segment(1);
+    fixture.give(segment, {{{"one"}, {}}});
+    REQUIRE(fixture.run_until([&] { return fixture.store.objects.size() == 1; }));
+    std::string& stored = fixture.store.objects.begin()->second.bytes;
+    stored = damaged ? "onX\n" : stored;
+    REQUIRE(fixture.run_to_outcomes(1));
+    CHECK(fixture.out.items[0].kind == (damaged ? Kind::set_aside : Kind::done));
+    CHECK(fixture.on_disk(*segment) == false);
+    CHECK(fixture.store.count("get ") == 1);
+    CHECK(fixture.store.count("put ") == 2);  // the second one finds it there
+    CHECK(fixture.store.overwrites == 0);
+    CHECK(fixture.raised("upload.set_aside") == damaged);
+    CHECK(fixture.books.pieces_set_aside == (damaged ? 1 : 0));
+  }
+}
+
+TEST_CASE("s1_the_same_wrong_checksum_three_times_is_an_alarm") {
+  Fixture fixture;
+  const StoreError wrong{.kind = StoreErrorKind::retry, .code = "ChecksumMismatch"};
+  fixture.store.faults = {{.op = "put", .times = 2, .error = wrong}};
+  fixture.give(fixture.make_segment(1), {{{"one"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK_FALSE(fixture.raised("store.checksum"));
+  fixture.store.faults = {{.op = "put", .times = 3, .error = wrong}};
+  fixture.give(fixture.make_segment(1), {{{"two"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(2));
+  CHECK(fixture.raised("store.checksum"));
+}
+
+TEST_CASE("s18_what_an_earlier_process_left_open_is_aborted_before_parts_of_our_own_begin") {
+  Fixture fixture({.part_bytes = 2500});
+  const auto segment = fixture.make_segment(10);
+  auto blocks = fixture.blocks_of(segment, large_blocks(10));
+  blocks.pop_back();
+  fixture.give(std::move(blocks));
+  REQUIRE(fixture.run_until([&] { return fixture.store.count("part ") == 3; }));
+  // Another instance's, and that of a segment that only the ledger still knows.
+  const auto begin = [&](const std::string& key) {
+    fixture.store.create_multipart({.key = key, .content_type = ""}, [](const auto&) {});
+    fixture.store.poll(fixture.clock.now());
+  };
+  const SegmentId gone{.num = 7, .uid = 8};
+  LedgerEntry line;
+  line.key = "k";
+  line.object = "data";
+  line.segment = gone;
+  fixture.ledger.append(line);
+  REQUIRE(fixture.ledger.flush());
+  begin("xml-events/20260101_000000_gate_" + to_string(gone) + ".xml");
+  begin("xml-events/20260101_000000_gate_" + to_string(SegmentId{.num = 7, .uid = 9}) + ".xml");
+  REQUIRE(fixture.store.open_uploads() == 3);
+
+  fixture.options.leftover_prefixes = {"xml-events/", "quarantine/"};
+  fixture.store.faults = {{.op = "list_multipart", .times = 2, .error = kUnavailable}};
+  fixture.restart();
+  segment->found_at_start = true;
+  fixture.give(segment, large_blocks(10));
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.object(".jsonl")->bytes.size() == 10 * 1001);
+  CHECK(fixture.store.open_uploads() == 1);  // the other instance's
+  CHECK(fixture.store.aborted == 2);
+  CHECK(fixture.store.writes.size() == 1);
 }
 
 TEST_CASE("s18_a_lost_multipart_upload_begins_again_from_the_spool") {

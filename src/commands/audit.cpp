@@ -1,0 +1,203 @@
+#include "commands/audit.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "commands/exit_code.h"
+#include "commands/store_of.h"
+#include "common/platform/posix_filesystem.h"
+#include "common/s3/object_key.h"
+#include "common/spool/spool_format_file.h"
+
+namespace sluice {
+namespace {
+
+// A listing that stands still for so long is given up.
+constexpr auto kPageDeadline = std::chrono::seconds(120);
+
+// Completions run inside poll(): this waits for one.
+Result<ObjectPage> list_page(ObjectStore& store, const ListRequest& request) {
+  std::optional<StoreResult<ObjectPage>> result;
+  store.list(request, [&result](StoreResult<ObjectPage> page) { result = std::move(page); });
+  const MonotonicTime until = std::chrono::steady_clock::now() + kPageDeadline;
+  while (!result && std::chrono::steady_clock::now() < until) {
+    store.poll(until);
+  }
+  if (!result) {
+    return fatal("the store does not answer; check the network and AWS_ENDPOINT_URL");
+  }
+  if (!result->ok()) {
+    return fatal(describe(*result->error));
+  }
+  return std::move(result->value);
+}
+
+Status list_all(ObjectStore& store, const std::string& prefix, Auditor& auditor) {
+  ListRequest request{.prefix = prefix};
+  for (;;) {
+    auto page = list_page(store, request);
+    if (!page) {
+      return fatal("\"" + prefix + "\" in " + store.describe() + " cannot be listed: " +
+                   page.error().message + " The identity needs s3:ListBucket.");
+    }
+    for (const ListedObject& object : page->objects) {
+      auditor.add_object(object);
+    }
+    if (page->continuation.empty()) {
+      return {};
+    }
+    request.continuation = page->continuation;
+  }
+}
+
+int fail(int exit_code, const std::string& message) {
+  std::fprintf(stderr, "sluice audit: %s\n", message.c_str());
+  return exit_code;
+}
+
+int print(const AuditReport& report) {
+  for (const AuditFinding& finding : report.findings) {
+    std::printf("%-10s %s: %s\n", std::string(to_string(finding.kind)).c_str(),
+                finding.subject.c_str(), finding.detail.c_str());
+  }
+  std::map<AuditFinding::Kind, std::size_t> counts;
+  for (const AuditFinding& finding : report.findings) {
+    counts[finding.kind] += 1;
+  }
+  using Kind = AuditFinding::Kind;
+  std::printf(
+      "%s\n",
+      fmt::format("{} objects there as the ledger says, {} bytes, {} events; {} lost, {} changed, "
+                  "{} doubled, {} segments incomplete; {} more of this instance without a line",
+                  report.objects, report.bytes, report.events, counts[Kind::lost],
+                  counts[Kind::changed], counts[Kind::doubled], counts[Kind::incomplete],
+                  report.unlisted)
+          .c_str());
+  return report.findings.empty() ? kExitClean : kExitFailed;
+}
+
+}  // namespace
+
+std::string_view to_string(AuditFinding::Kind kind) {
+  switch (kind) {
+    case AuditFinding::Kind::lost:
+      return "lost";
+    case AuditFinding::Kind::changed:
+      return "changed";
+    case AuditFinding::Kind::doubled:
+      return "doubled";
+    case AuditFinding::Kind::incomplete:
+      return "incomplete";
+  }
+  return "unknown";
+}
+
+void Auditor::add_line(const LedgerEntry& entry) {
+  // A crash between line and unlink gives a second line of the same object.
+  const auto [known, is_new] = known_.insert_or_assign(entry.key, Known{.segment = entry.segment,
+                                                                        .object = entry.object,
+                                                                        .bytes = entry.bytes,
+                                                                        .etag = entry.etag,
+                                                                        .events = entry.events});
+  if (!is_new) {
+    return;
+  }
+  keys_[{entry.segment, entry.object}].push_back(entry.key);
+  SegmentSum& sum = segments_[entry.segment];
+  sum.pieces = entry.last_sequence - entry.first_sequence + 1;
+  sum.events += entry.events;
+  sum.has_data = sum.has_data || entry.object != "reasons";
+}
+
+void Auditor::add_object(const ListedObject& object) {
+  const auto found = known_.find(object.key);
+  if (found == known_.end()) {
+    const auto name = parse_object_key(object.key);
+    if (name && (name->instance == instance_ || segments_.contains(name->segment))) {
+      unlisted_ += 1;
+      keys_[{name->segment, std::string(name->object)}].push_back(object.key);
+    }
+    return;
+  }
+  Known& known = found->second;
+  known.found = true;
+  if (object.bytes != known.bytes) {
+    known.difference =
+        fmt::format("{} bytes in the store, {} in the ledger", object.bytes, known.bytes);
+  } else if (!object.etag.empty() && !known.etag.empty() && object.etag != known.etag) {
+    known.difference =
+        fmt::format("ETag {} in the store, {} in the ledger", object.etag, known.etag);
+  }
+}
+
+AuditReport Auditor::report() const {
+  using Kind = AuditFinding::Kind;
+  AuditReport report;
+  report.unlisted = unlisted_;
+  for (const auto& [key, known] : known_) {
+    if (!known.found) {
+      report.findings.push_back({Kind::lost, key,
+                                 fmt::format("{} events, segment {}; the store does not list it",
+                                             known.events, to_string(known.segment))});
+    } else if (!known.difference.empty()) {
+      report.findings.push_back({Kind::changed, key, known.difference});
+    } else {
+      report.objects += 1;
+      report.bytes += known.bytes;
+      report.events += known.events;
+    }
+  }
+  for (const auto& [name, keys] : keys_) {
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+      report.findings.push_back(
+          {Kind::doubled, keys[i],
+           "the same events as " + keys[0] + ", segment " + to_string(name.first)});
+    }
+  }
+  for (const auto& [segment, sum] : segments_) {
+    if (sum.has_data && sum.events != sum.pieces) {
+      report.findings.push_back(
+          {Kind::incomplete, to_string(segment),
+           fmt::format("{} events in its objects, {} in the segment", sum.events, sum.pieces)});
+    }
+  }
+  return report;
+}
+
+int audit_command(const Config& config) {
+  PosixFilesystem filesystem;
+  SystemClock clock;
+  const auto format = read_spool_format(filesystem, config.spool_dir);
+  if (!format) {
+    return fail(kExitSpool, format.error().message);
+  }
+  Auditor auditor(config.instance_id.empty() ? format->instance : config.instance_id);
+  if (const Status read = read_ledger(filesystem, config.spool_dir,
+                                      [&auditor](const LedgerEntry& entry) {
+                                        auditor.add_line(entry);
+                                        return true;
+                                      });
+      !read) {
+    return fail(kExitSpool, "the ledger in SPOOL_DIR=" + config.spool_dir +
+                                " cannot be read: " + read.error().message);
+  }
+  auto store = store_of(config, "audit", {filesystem, clock});
+  if (!store) {
+    return fail(kExitConfiguration, store.error().message);
+  }
+  for (const std::string& prefix : {config.prefix, config.quarantine_prefix}) {
+    const bool inside = prefix == config.quarantine_prefix && prefix.starts_with(config.prefix);
+    if (inside) {
+      continue;  // listed already
+    }
+    if (const Status listed = list_all(*store->store, prefix, auditor); !listed) {
+      return fail(kExitFailed, listed.error().message);
+    }
+  }
+  return print(auditor.report());
+}
+
+}  // namespace sluice
