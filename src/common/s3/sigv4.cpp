@@ -13,8 +13,6 @@
 namespace sluice::sigv4 {
 namespace {
 
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-
 std::array<std::uint8_t, 32> sha256(std::string_view text) {
   std::array<std::uint8_t, 32> digest{};
   unsigned int bytes = 0;
@@ -43,21 +41,6 @@ int hex_value(char c) {
     return c - 'A' + 10;
   }
   return -1;
-}
-
-// '+' is a plus: that it may mean a space is a rule of HTML forms, not of URIs.
-std::string uri_decode(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
-        hex_value(text[i + 2]) >= 0) {
-      decoded += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      decoded += text[i];
-    }
-  }
-  return decoded;
 }
 
 std::vector<std::string_view> split(std::string_view text, char at) {
@@ -105,14 +88,15 @@ std::string canonical_path(std::string_view path, PathRules rules) {
 
 std::string canonical_query(std::string_view query) {
   std::vector<std::pair<std::string, std::string>> parameters;
-  if (!query.empty()) {
-    for (std::string_view parameter : split(query, '&')) {
-      const std::size_t equals = std::min(parameter.find('='), parameter.size());
-      const std::string_view value =
-          equals < parameter.size() ? parameter.substr(equals + 1) : std::string_view();
-      parameters.emplace_back(uri_encode(uri_decode(parameter.substr(0, equals)), false),
-                              uri_encode(uri_decode(value), false));
+  for (std::string_view parameter : split(query, '&')) {
+    if (parameter.empty()) {
+      continue;  // of "a&&b": no parameter without a name
     }
+    const std::size_t equals = std::min(parameter.find('='), parameter.size());
+    const std::string_view value =
+        equals < parameter.size() ? parameter.substr(equals + 1) : std::string_view();
+    parameters.emplace_back(uri_encode(uri_decode(parameter.substr(0, equals)), false),
+                            uri_encode(uri_decode(value), false));
   }
   std::sort(parameters.begin(), parameters.end());
   std::string text;
@@ -151,19 +135,30 @@ std::string canonical_value(std::string_view value) {
   return text;
 }
 
-std::map<std::string, std::string> canonical_headers(const Request& request) {
-  std::map<std::string, std::string> headers;
-  for (const auto& [name, value] : request.headers) {
-    const auto [entry, is_new] = headers.try_emplace(lower_case(name), canonical_value(value));
+std::map<std::string, std::string> canonical_headers(const Headers& headers) {
+  std::map<std::string, std::string> canonical;
+  for (const auto& [name, value] : headers) {
+    const auto [entry, is_new] = canonical.try_emplace(lower_case(name), canonical_value(value));
     if (!is_new) {
       entry->second += "," + canonical_value(value);
     }
   }
-  return headers;
+  return canonical;
 }
 
-std::string credential_scope(const Scope& scope) {
-  return amz_day(scope.time) + "/" + scope.region + "/" + scope.service + "/aws4_request";
+// A line for each, ended by a line feed.
+std::string header_lines(const Headers& headers) {
+  std::string text;
+  for (const auto& [name, value] : canonical_headers(headers)) {
+    text.append(name).append(":").append(value).append("\n");
+  }
+  return text;
+}
+
+// What stands above the hashes in everything that is signed.
+std::string string_to_sign_head(std::string_view algorithm, const Scope& scope) {
+  return std::string(algorithm) + "\n" + amz_date(scope.time) + "\n" + credential_scope(scope) +
+         "\n";
 }
 
 }  // namespace
@@ -199,6 +194,20 @@ std::string uri_encode(std::string_view text, bool keep_slash) {
   return encoded;
 }
 
+std::string uri_decode(std::string_view text) {
+  std::string decoded;  // a plus is a plus: that it may mean a space is a rule of HTML forms
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+        hex_value(text[i + 2]) >= 0) {
+      decoded += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return decoded;
+}
+
 std::string amz_date(WallTime time) {
   const auto seconds = static_cast<std::time_t>(
       std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count());
@@ -209,11 +218,34 @@ std::string amz_date(WallTime time) {
   return text.data();
 }
 
+std::optional<WallTime> parse_amz_date(std::string_view text) {
+  std::string basic;
+  const bool extended = text.size() == 20;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool separator = i == 4 || i == 7 || i == 13 || i == 16;
+    if (!extended || !separator) {
+      basic += text[i];
+    } else if (text[i] != (i < 10 ? '-' : ':')) {
+      return std::nullopt;
+    }
+  }
+  std::tm utc{};
+  const char* end = ::strptime(basic.c_str(), "%Y%m%dT%H%M%SZ", &utc);
+  if (end == nullptr || *end != '\0') {
+    return std::nullopt;
+  }
+  const WallTime time = std::chrono::system_clock::from_time_t(::timegm(&utc));
+  // strptime takes shorter numbers and a 31st of February too.
+  return amz_date(time) == basic ? std::optional(time) : std::nullopt;
+}
+
+std::string payload_hash(std::string_view body) { return hex(sha256(body)); }
+
 std::string amz_day(WallTime time) { return amz_date(time).substr(0, 8); }
 
 std::string signed_headers(const Request& request) {
   std::string names;
-  for (const auto& [name, value] : canonical_headers(request)) {
+  for (const auto& [name, value] : canonical_headers(request.headers)) {
     names += names.empty() ? "" : ";";
     names += name;
   }
@@ -222,17 +254,17 @@ std::string signed_headers(const Request& request) {
 
 std::string canonical_request(const Request& request, PathRules rules) {
   std::string text = request.method + "\n" + canonical_path(request.path, rules) + "\n" +
-                     canonical_query(request.query) + "\n";
-  for (const auto& [name, value] : canonical_headers(request)) {
-    text.append(name).append(":").append(value).append("\n");
-  }
+                     canonical_query(request.query) + "\n" + header_lines(request.headers);
   text += "\n" + signed_headers(request) + "\n" + request.payload_hash;
   return text;
 }
 
 std::string string_to_sign(const Scope& scope, std::string_view canonical_request) {
-  return std::string(kAlgorithm) + "\n" + amz_date(scope.time) + "\n" + credential_scope(scope) +
-         "\n" + hex(sha256(canonical_request));
+  return string_to_sign_head(kAlgorithm, scope) + hex(sha256(canonical_request));
+}
+
+std::string credential_scope(const Scope& scope) {
+  return amz_day(scope.time) + "/" + scope.region + "/" + scope.service + "/aws4_request";
 }
 
 SigningKey signing_key(std::string_view secret_access_key, const Scope& scope) {
@@ -254,6 +286,32 @@ std::string authorization(const Authorization& by, const Request& request, PathR
          credential_scope(by.scope) + ", SignedHeaders=" + signed_headers(request) +
          ", Signature=" +
          signature(by.key, string_to_sign(by.scope, canonical_request(request, rules)));
+}
+
+void add_presign_parameters(const Presign& presign, Request& request) {
+  const std::string credential =
+      std::string(presign.access_key_id) + "/" + credential_scope(presign.scope);
+  std::string& query = request.query;
+  query += query.empty() ? "" : "&";
+  query.append("X-Amz-Algorithm=").append(kAlgorithm);
+  query += "&X-Amz-Credential=" + uri_encode(credential, false);
+  query += "&X-Amz-Date=" + amz_date(presign.scope.time);
+  query += "&X-Amz-Expires=" + std::to_string(presign.expires.count());
+  query += "&X-Amz-SignedHeaders=" + uri_encode(signed_headers(request), false);
+  if (!presign.session_token.empty()) {
+    query += "&X-Amz-Security-Token=" + uri_encode(presign.session_token, false);
+  }
+}
+
+std::string chunk_string_to_sign(const Scope& scope, const Chunk& chunk) {
+  return string_to_sign_head("AWS4-HMAC-SHA256-PAYLOAD", scope) +
+         std::string(chunk.signature_before) + "\n" + std::string(kEmptyPayload) + "\n" +
+         payload_hash(chunk.bytes);
+}
+
+std::string trailer_string_to_sign(const Scope& scope, const Trailer& trailer) {
+  return string_to_sign_head("AWS4-HMAC-SHA256-TRAILER", scope) +
+         std::string(trailer.signature_before) + "\n" + payload_hash(header_lines(trailer.headers));
 }
 
 }  // namespace sluice::sigv4
