@@ -1,6 +1,7 @@
 // The command line: picks the command. Everything else is in src/commands.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -13,6 +14,7 @@
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
 #include "commands/run.h"
+#include "commands/sign.h"
 #include "commands/spool.h"
 #include "commands/status.h"
 #include "commands/version.h"
@@ -32,6 +34,7 @@ struct Choice {
   double timeout_s = 60;                      // rotate
   std::string spool_dir;                      // spool; empty: SPOOL_DIR
   std::string segment;                        // spool cat; empty: all
+  sluice::SignOptions sign;
 };
 
 void add_server_commands(CLI::App& app, Choice& choice) {
@@ -118,6 +121,42 @@ void add_spool_commands(CLI::App& app, Choice& choice) {
   });
 }
 
+void add_sign_command(CLI::App& app, Choice& choice) {
+  sluice::SignOptions& options = choice.sign;
+  CLI::App* sign = app.add_subcommand(
+      "sign",
+      "print what Signature Version 4 makes of a request; credentials are AWS_ACCESS_KEY_ID, "
+      "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN");
+  sign->add_option("--request", options.request_path, "METHOD target HTTP/1.1, headers, body")
+      ->type_name("FILE")
+      ->required();
+  sign->add_option("--region", options.region, "such as us-east-1")->required();
+  sign->add_option("--service", options.service, "such as s3")->required();
+  sign->add_option("--time", options.time, "2015-08-30T12:36:00Z; now without it")
+      ->type_name("ISO8601");
+  sign->add_flag("--no-normalize", options.no_normalize, "leave dots and slashes of the path");
+  sign->add_flag("--s3", options.s3, "the rules of S3: path as it is, payload hash as a header");
+  sign->add_flag("--sign-body", options.sign_body, "add x-amz-content-sha256");
+  sign->add_flag("--omit-session-token", options.omit_session_token,
+                 "the token is not signed and is added afterwards");
+  CLI::Option* presign =
+      sign->add_option("--presign", options.presign_seconds, "print a URL that is good for so long")
+          ->type_name("SECONDS")
+          ->check(CLI::Range(1, 604800));
+  CLI::Option* chunked =
+      sign->add_option("--chunked", options.chunk_bytes, "sign the body in chunks of this size")
+          ->type_name("BYTES")
+          ->check(
+              CLI::Range(std::size_t{8192}, std::size_t{1} << 30U))  // S3 takes none below 8 KiB
+          ->excludes(presign);
+  sign->add_option("--trailer", options.trailers, "a header behind the chunks; can be repeated")
+      ->type_name("NAME:VALUE")
+      ->needs(chunked);
+  sign->callback([&choice] {
+    choice.plain_command = [&choice] { return sluice::sign_command(choice.sign); };
+  });
+}
+
 int run_with_config(const Choice& choice) {
   const auto sources = sluice::read_config_sources(choice.config_path);
   if (!sources) {
@@ -146,6 +185,7 @@ int choose_and_run(int argc, char** argv) {
   add_server_commands(app, choice);
   add_settings_commands(app, choice);
   add_spool_commands(app, choice);
+  add_sign_command(app, choice);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
