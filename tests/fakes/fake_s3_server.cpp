@@ -14,7 +14,11 @@
 
 namespace sluice {
 
-FakeS3Server::FakeS3Server(std::vector<std::string> arguments) {
+FakeS3Server::FakeS3Server(std::vector<std::string> arguments, std::string tls_directory)
+    : tls_directory_(std::move(tls_directory)) {
+  if (!tls_directory_.empty()) {
+    arguments.insert(arguments.end(), {"--tls", tls_directory_});
+  }
   arguments.insert(arguments.begin(),
                    {"python3", SLUICE_SOURCE_ROOT "/tests/fakes/s3_server.py", "--stdin-lifeline"});
   std::vector<char*> argv;
@@ -78,7 +82,7 @@ nlohmann::json FakeS3Server::control(const std::string& name, const nlohmann::js
       return text.copy(reinterpret_cast<char*>(into.data()), into.size(), begin);
     };
   }
-  CurlClient client({});
+  CurlClient client({.ca_file = ca_file()});
   std::optional<HttpOutcome> outcome;
   client.start(std::move(request), [&](HttpOutcome given) { outcome = std::move(given); });
   while (!outcome) {

@@ -14,14 +14,20 @@ namespace sluice {
 
 class FakeS3Server {
  public:
-  // `arguments` as s3_server.py takes them.
-  explicit FakeS3Server(std::vector<std::string> arguments = {});
+  // `arguments` as s3_server.py takes them. `tls_directory`, where it is not empty, makes it serve
+  // https, with the authority of its certificate in ca_file().
+  explicit FakeS3Server(std::vector<std::string> arguments = {}, std::string tls_directory = {});
   FakeS3Server(const FakeS3Server&) = delete;
   FakeS3Server& operator=(const FakeS3Server&) = delete;
   ~FakeS3Server();
 
   [[nodiscard]] int port() const { return port_; }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url() const {
+    return (tls_directory_.empty() ? "http" : "https") + ("://127.0.0.1:" + std::to_string(port_));
+  }
+  [[nodiscard]] std::string ca_file() const {
+    return tls_directory_.empty() ? "" : tls_directory_ + "/ca.pem";
+  }
 
   void fault(const nlohmann::json& fault) { static_cast<void>(control("fault", fault)); }
   void clear() { static_cast<void>(control("clear", nlohmann::json::object())); }
@@ -39,6 +45,7 @@ class FakeS3Server {
   // NOLINTNEXTLINE(readability-make-member-function-const)
   nlohmann::json control(const std::string& name, const nlohmann::json& body);
 
+  std::string tls_directory_;
   pid_t pid_ = -1;
   int lifeline_ = -1;
   int port_ = 0;

@@ -4,15 +4,21 @@
     python3 tests/fakes/s3_server.py [--port 0] [--directory DIR] [--bucket NAME ...]
                                      [--access-key KEY --secret-key SECRET] [--session-token TOKEN]
                                      [--region us-east-1] [--host-suffix s3.test]
-                                     [--no-conditional] [--clock-offset SECONDS]
+                                     [--no-conditional] [--ignore-conditions] [--no-checksums]
+                                     [--clock-offset SECONDS]
+                                     [--tls DIRECTORY [--certificate good|expired|other-host]]
 
 Prints its port on the first line of stdout, then serves until SIGTERM, or until stdin ends with
 --stdin-lifeline. It verifies every signature (SigV4) with code of its own, and the payload hash.
 Defaults: key AKIATEST, secret "secret", bucket "bucket".
 
 What it does: PUT, GET (whole), HEAD, DELETE of objects, HEAD of a bucket, ListObjectsV2 and
-ListMultipartUploads by pages, multipart (create, part, complete, abort), If-None-Match: *, path
-style, and virtual-host style (Host: <bucket>.<host-suffix>).
+ListMultipartUploads by pages, multipart (create, part, complete, abort), If-None-Match: * (a 501
+with --no-conditional, without effect with --ignore-conditions), path style, and virtual-host style
+(Host: <bucket>.<host-suffix>). Checksums (Content-MD5, x-amz-checksum-crc32c and -sha256) are
+verified, asked for in CompleteMultipartUpload, and confirmed; with --no-checksums they are ignored.
+With S3_SSE=aws:kms the ETag is no MD5; the bucket belongs to account 123456789012. --tls serves
+https with a certificate for 127.0.0.1 and localhost, made in DIRECTORY as ca.pem.
 
 DIR holds each object as `objects/<bucket>/<percent-encoded key>` with `.meta.json` beside it
 (content_type, metadata, etag, bytes, last_modified). Without --directory a temporary one is made
@@ -33,6 +39,8 @@ Control, unsigned, JSON in and out:
                    "region" adds <Region>; "body" replaces the whole body. Nothing is stored.
        error200    200 with an <Error> body of "code"; nothing is stored
        wrong_etag  store it, answer 200 with another ETag
+       wrong_checksum  store it, answer 200 with another x-amz-checksum-*
+       close       end the connection in order before a byte of an answer
        reset       close with RST after the headers were read; "after_body": true: after the body
        truncate    the first half of an answer, then close (the request itself is carried out
                    only with "store": true)
@@ -45,11 +53,13 @@ Control, unsigned, JSON in and out:
   POST /_control/clear               forget all faults and denials
   POST /_control/deny_prefix         {"prefix": "quarantine/", "deny": true}: 403 AccessDenied
   POST /_control/set                 {"secret_key", "access_key", "session_token", "clock_offset",
-                                     "conditional", "region"}: any of them
+                                     "conditional", "checksums", "region"}: any of them
 Once: `curl -s localhost:PORT/_control/log`.
 """
 
 import argparse
+import base64
+import ctypes
 import datetime
 import email.utils
 import hashlib
@@ -61,7 +71,9 @@ import re
 import shutil
 import socket
 import socketserver
+import ssl
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -88,6 +100,39 @@ def quote(text):
 
 
 QUOTES = {'"': "&quot;"}
+OWNER = "123456789012"
+# Only where an object begins.
+OBJECT_HEADERS = ("x-amz-server-side-encryption", "x-amz-storage-class", "x-amz-acl",
+                  "x-amz-tagging")
+CHECKSUM_HEADERS = {"CRC32C": "x-amz-checksum-crc32c", "SHA256": "x-amz-checksum-sha256"}
+
+
+def crc32c_of_python(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def make_crc32c():
+    """ISA-L's, which the server under test does not use for this; Python's own is very slow."""
+    try:
+        function = ctypes.CDLL("libisal.so.2").crc32_iscsi
+    except (OSError, AttributeError):
+        return crc32c_of_python
+    function.restype = ctypes.c_uint
+    function.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint]
+    return lambda data: ~function(data, len(data), 0xFFFFFFFF) & 0xFFFFFFFF
+
+
+crc32c = make_crc32c()
+
+
+def checksum(algorithm, data):
+    raw = struct.pack(">I", crc32c(data)) if algorithm == "CRC32C" else hashlib.sha256(data).digest()
+    return base64.b64encode(raw).decode()
 
 
 def iso_time(seconds):
@@ -116,6 +161,8 @@ class Store:
         self.region = options.region
         self.host_suffix = options.host_suffix
         self.conditional = not options.no_conditional
+        self.ignore_conditions = options.ignore_conditions
+        self.checksums = not options.no_checksums
         self.clock_offset = options.clock_offset
         self.uploads = {}
         self.faults = []
@@ -325,6 +372,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error_body(S3Error(200, fault.get("code", "InternalError"), "injected"))
         elif kind == "reset":
             self.reset()
+        elif kind == "close":
+            self.record["status"] = -1
+            self.close_connection = True
         elif kind == "truncate" and not fault.get("store"):
             self.cut(b"<?xml version=\"1.0\"?><Error><Code>Internal")
         elif kind == "stall":
@@ -391,6 +441,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = dict(headers or {})
         if fault and fault["kind"] == "wrong_etag":
             headers["ETag"] = '"00000000000000000000000000000000"'
+        if fault and fault["kind"] == "wrong_checksum":
+            headers.update((name, "AAAAAA==") for name in CHECKSUM_HEADERS.values()
+                           if name in headers)
         self.record["status"] = status
         self.send_response(status)
         for name, value in headers.items():
@@ -441,9 +494,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise S3Error(400, "XAmzContentSHA256Mismatch",
                           "The provided 'x-amz-content-sha256' header does not match what was "
                           "computed.")
+        self.confirmed = self.verify_checksums(body)
         bucket, key = self.address(url)
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         with store.lock:
+            if self.headers.get("x-amz-expected-bucket-owner", OWNER) != OWNER:
+                raise S3Error(403, "AccessDenied", "Access Denied")
+            begins = self.command == "PUT" and "partNumber" not in query or "uploads" in query
+            if not begins and any(name in self.headers for name in OBJECT_HEADERS):
+                raise S3Error(400, "InvalidArgument", "A header is not supported for this operation")
             if bucket not in store.buckets:
                 raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
             if not key:
@@ -453,6 +512,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if len(key.encode()) > 1024:
                 raise S3Error(400, "KeyTooLongError", "Your key is too long")
             return self.object_operation(bucket, key, query, body)
+
+    def verify_checksums(self, body):
+        """The x-amz-checksum-* of the answer: {header: value}."""
+        md5 = self.headers.get("Content-MD5")
+        if md5 is not None and base64.b64encode(hashlib.md5(body).digest()).decode() != md5:
+            raise S3Error(400, "BadDigest", "The Content-MD5 you specified did not match")
+        if not self.store.checksums:
+            return {}
+        confirmed = {}
+        for algorithm, header in CHECKSUM_HEADERS.items():
+            declared = self.headers.get(header)
+            if declared is not None:
+                if declared != checksum(algorithm, body):
+                    raise S3Error(400, "BadDigest",
+                                  f"The {algorithm} you specified did not match")
+                confirmed[header] = declared
+        declared = self.headers.get("x-amz-sdk-checksum-algorithm")
+        if declared is not None and CHECKSUM_HEADERS.get(declared) not in confirmed:
+            raise S3Error(400, "InvalidRequest",
+                          "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                          "x-amz-checksum-* header was found")
+        return confirmed
+
+    def encryption(self):
+        name = "x-amz-server-side-encryption"
+        return {header: self.headers[header]
+                for header in (name, name + "-aws-kms-key-id", name + "-bucket-key-enabled")
+                if header in self.headers}
+
+    def etag_of(self, body, encryption):
+        by_kms = "kms" in encryption.get("x-amz-server-side-encryption", "")
+        return '"' + hashlib.md5(body + b"kms" * by_kms).hexdigest() + '"'
 
     def bucket_operation(self, bucket, query):
         if self.command == "HEAD":
@@ -518,13 +609,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.put_part(query, body)
         if self.command == "PUT":
             self.check_condition(bucket, key)
-            etag = '"' + hashlib.md5(body).hexdigest() + '"'
+            etag = self.etag_of(body, self.encryption())
             store.write(bucket, key, body, self.about(etag), "put")
-            return self.send(200, b"", {"ETag": etag})
+            return self.send(200, b"", {"ETag": etag} | self.confirmed | self.encryption())
         if self.command == "POST" and "uploads" in query:
             upload = uuid.uuid4().hex
             store.uploads[upload] = {"bucket": bucket, "key": key, "about": self.about(""),
-                                     "parts": {}, "initiated": store.now()}
+                                     "parts": {}, "initiated": store.now(),
+                                     "algorithm": self.headers.get("x-amz-checksum-algorithm")
+                                     if store.checksums else None,
+                                     "encryption": self.encryption()}
             store.note("create_multipart", bucket, key)
             return self.send_xml("<InitiateMultipartUploadResult>"
                                  f"<Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
@@ -555,7 +649,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def check_condition(self, bucket, key):
         condition = self.headers.get("If-None-Match")
-        if condition is None:
+        if condition is None or self.store.ignore_conditions:
             return
         if not self.store.conditional or condition != "*":
             raise S3Error(501, "NotImplemented",
@@ -573,23 +667,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def put_part(self, query, body):
         upload = self.upload_of(query)
-        etag = '"' + hashlib.md5(body).hexdigest() + '"'
-        upload["parts"][int(query["partNumber"])] = (etag, body)
+        etag = self.etag_of(body, upload["encryption"])
+        upload["parts"][int(query["partNumber"])] = (
+            etag, body, self.confirmed.get(CHECKSUM_HEADERS.get(upload["algorithm"])))
         self.store.note("part", upload["bucket"], upload["key"], len(body))
-        return self.send(200, b"", {"ETag": etag})
+        return self.send(200, b"", {"ETag": etag} | self.confirmed | upload["encryption"])
 
     def complete(self, bucket, key, query, body):
         upload = self.upload_of(query)
         text = body.decode()
-        wanted = [(int(number), etag.replace("&quot;", '"')) for number, etag in re.findall(
-            r"<Part><PartNumber>(\d+)</PartNumber><ETag>([^<]+)</ETag></Part>", text)]
-        numbers = [number for number, _ in wanted]
-        if not wanted or numbers != sorted(set(numbers)):
+        element = f"Checksum{upload['algorithm']}"
+        wanted = [(int(number), etag.replace("&quot;", '"'), given) for number, etag, _, given
+                  in re.findall(r"<Part><PartNumber>(\d+)</PartNumber><ETag>([^<]+)</ETag>"
+                                rf"(<{element}>([^<]+)</{element}>)?</Part>", text)]
+        numbers = [number for number, *_ in wanted]
+        if not wanted or numbers != sorted(set(numbers)) or len(wanted) != text.count("<Part>"):
             raise S3Error(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
         pieces = []
-        for number, etag in wanted:
+        for number, etag, given in wanted:
             have = upload["parts"].get(number)
-            if have is None or have[0].strip('"') != etag.strip('"'):
+            if have is None or have[0].strip('"') != etag.strip('"') or (have[2] or "") != given:
                 raise S3Error(400, "InvalidPart", "One or more of the parts could not be found.")
             pieces.append(have[1])
         if any(len(piece) < 5 * 1024 * 1024 for piece in pieces[:-1]):
@@ -599,9 +696,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         etag = f'"{hashlib.md5(digests).hexdigest()}-{len(pieces)}"'
         self.store.write(bucket, key, b"".join(pieces), dict(upload["about"], etag=etag),
                          "complete")
+        whole = ""
+        if upload["algorithm"]:
+            checksums = b"".join(base64.b64decode(given) for *_, given in wanted)
+            fault = self.after_fault or {}
+            value = ("AAAAAA==" if fault.get("kind") == "wrong_checksum"
+                     else checksum(upload["algorithm"], checksums))
+            whole = f"<{element}>{value}-{len(pieces)}</{element}>"
         del self.store.uploads[query["uploadId"]]
         return self.send_xml(f"<CompleteMultipartUploadResult><Key>{escape(key)}</Key>"
-                             f"<ETag>{escape(etag)}</ETag></CompleteMultipartUploadResult>")
+                             f"<ETag>{escape(etag)}</ETag>{whole}</CompleteMultipartUploadResult>")
 
     def read_object(self, bucket, key):
         about = self.store.find(bucket, key)
@@ -650,7 +754,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     store.denied.discard(given["prefix"])
             elif name == "set":
                 for field in ("secret_key", "access_key", "session_token", "clock_offset",
-                              "conditional", "region"):
+                              "conditional", "checksums", "region"):
                     if field in given:
                         setattr(store, field, given[field])
             else:
@@ -661,10 +765,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.send(200, text, {"Content-Type": "application/json"})
 
 
+def tls_context(directory, kind):
+    """With ca.pem and key.pem in the directory, made here: the certificate signs itself."""
+    key, request, certificate = (os.path.join(directory, name)
+                                 for name in ("key.pem", "request.pem", "ca.pem"))
+    names = "DNS:elsewhere.test" if kind == "other-host" else "IP:127.0.0.1,DNS:localhost"
+    for command in (
+            ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", key, "-out", request, "-subj", "/CN=fake-s3",
+             "-addext", "subjectAltName=" + names],
+            ["x509", "-req", "-in", request, "-signkey", key, "-out", certificate,
+             "-days", "-1" if kind == "expired" else "2", "-copy_extensions", "copy"]):
+        subprocess.run(["openssl", *command], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 256
+    tls = None
+
+    def finish_request(self, request, client_address):
+        # Here, in the connection's own thread: a handshake may take any time.
+        if self.tls:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
 
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], OSError):
@@ -682,6 +811,11 @@ def main():
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--host-suffix", default="s3.test")
     parser.add_argument("--no-conditional", action="store_true")
+    parser.add_argument("--ignore-conditions", action="store_true")
+    parser.add_argument("--no-checksums", action="store_true")
+    parser.add_argument("--tls")
+    parser.add_argument("--certificate", default="good",
+                        choices=("good", "expired", "other-host"))
     parser.add_argument("--clock-offset", type=float, default=0)
     parser.add_argument("--stdin-lifeline", action="store_true")
     options = parser.parse_args()
@@ -690,6 +824,8 @@ def main():
     options.directory = options.directory or temporary
     Handler.store = Store(options)
     server = Server(("127.0.0.1", options.port), Handler)
+    if options.tls:
+        server.tls = tls_context(options.tls, options.certificate)
     print(server.server_address[1], flush=True)
     import signal
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

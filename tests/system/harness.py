@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -237,13 +238,16 @@ class FakeS3:
     SECRET_KEY = "canary-secret-5f1d0c"
     BUCKET = "bucket"
 
-    def __init__(self, directory):
+    def __init__(self, directory, *arguments, tls=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        # The authority of its certificate, which it makes itself.
+        self.ca_file = self.directory / "ca.pem" if tls else None
         self.process = subprocess.Popen(
             [sys.executable, TOP / "tests" / "fakes" / "s3_server.py", "--directory",
              self.directory, "--bucket", self.BUCKET, "--access-key", self.ACCESS_KEY,
-             "--secret-key", self.SECRET_KEY, "--host-suffix", "localhost", "--stdin-lifeline"],
+             "--secret-key", self.SECRET_KEY, "--host-suffix", "localhost", "--stdin-lifeline",
+             *(["--tls", self.directory] if tls else []), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.port = int(self.process.stdout.readline())
 
@@ -255,7 +259,7 @@ class FakeS3:
         return {
             "OUTPUT_DIR": None,
             "BUCKET_NAME": self.BUCKET,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http{'s' * bool(self.ca_file)}://127.0.0.1:{self.port}",
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": self.ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": self.SECRET_KEY,
@@ -264,7 +268,12 @@ class FakeS3:
         } | more
 
     def control(self, path, **body):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        if self.ca_file:
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=10,
+                context=ssl.create_default_context(cafile=self.ca_file))
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             if body:
                 connection.request("POST", "/_control/" + path, json.dumps(body))
@@ -293,8 +302,8 @@ class Scratch:
         self.started.append(server)
         return server
 
-    def fake_s3(self):
-        store = FakeS3(self.path / "s3")
+    def fake_s3(self, *arguments, tls=False):
+        store = FakeS3(self.path / "s3", *arguments, tls=tls)
         self.started.append(store)
         return store
 
