@@ -24,6 +24,9 @@ struct Setup {
   std::string region = "us-east-1";
   std::string bucket = "bucket";
   std::string url = {};  // empty: the server's
+  S3Terms terms = {};
+  std::string ca_file = {};
+  std::chrono::seconds idle_timeout{15};
 };
 
 struct Fixture {
@@ -37,10 +40,12 @@ struct Fixture {
                           .region = setup.region,
                           .bucket = setup.bucket,
                           .path_style = setup.path_style},
-             .ca_file = "",
+             .terms = setup.terms,
+             .ca_file = setup.ca_file,
              .connect_timeout = std::chrono::milliseconds(2000),
              .request_deadline = std::chrono::milliseconds(3000),
-             .low_speed_time = std::chrono::seconds(1)},
+             .low_speed_time = std::chrono::seconds(1),
+             .idle_timeout = setup.idle_timeout},
             {.credentials = credentials, .clock = clock})) {
     REQUIRE(client);
   }

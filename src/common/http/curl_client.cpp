@@ -114,6 +114,17 @@ void set(CURL* easy, CURLoption option, T value) {
   CHECK_THAT(curl_easy_setopt(easy, option, value) == CURLE_OK);
 }
 
+void set_proxy(CURL* easy, const CurlClient::Options& options) {
+  set(easy, CURLOPT_PROXY, options.proxy.c_str());  // "" keeps the environment's out
+  set(easy, CURLOPT_NOPROXY, "");
+  if (!options.proxy.empty()) {
+    set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (!options.ca_file.empty()) {
+      set(easy, CURLOPT_PROXY_CAINFO, options.ca_file.c_str());
+    }
+  }
+}
+
 void set_limits(CURL* easy, const HttpLimits& limits) {
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_timeout.count()));
   set(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.deadline.count()));
@@ -210,7 +221,7 @@ void CurlClient::State::configure(Transfer& transfer) const {
   set(easy, CURLOPT_PATH_AS_IS, 1L);  // the path is signed: no dot segment may be resolved
   set(easy, CURLOPT_FOLLOWLOCATION, 0L);
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(easy, CURLOPT_PROXY, "");
+  set_proxy(easy, options);
   set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_NODELAY, 1L);
@@ -222,6 +233,9 @@ void CurlClient::State::configure(Transfer& transfer) const {
   if (!options.ca_file.empty()) {
     set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
   }
+  set(easy, CURLOPT_MAXAGE_CONN, static_cast<long>(options.idle_timeout.count()));
+  set(easy, CURLOPT_MAXLIFETIME_CONN, static_cast<long>(options.connection_lifetime.count()));
+  set(easy, CURLOPT_DNS_CACHE_TIMEOUT, static_cast<long>(options.dns_lifetime.count()));
   set(easy, CURLOPT_HEADERFUNCTION, on_header);
   set(easy, CURLOPT_HEADERDATA, &transfer);
   set(easy, CURLOPT_WRITEFUNCTION, on_body);

@@ -1,7 +1,7 @@
 // CurlClient: HTTP requests over libcurl's multi interface, for one thread; the only place that
-// knows of libcurl. http and https only; no redirect is followed, no netrc, no proxy of the
-// environment; certificates are always verified. Every transfer has a deadline, a lowest speed and
-// caps on what it may be answered.
+// knows of libcurl. http and https only; no redirect is followed, no netrc, no proxy but the one
+// given, none of the environment; certificates are always verified. Every transfer has a deadline,
+// a lowest speed and caps on what it may be answered.
 #pragma once
 
 #include <chrono>
@@ -76,8 +76,15 @@ using HttpCompletion = std::function<void(HttpOutcome)>;
 class CurlClient {
  public:
   struct Options {
-    std::string ca_file;               // PEM; empty: the system's
+    std::string ca_file = {};          // PEM, for the proxy too; empty: the system's
+    std::string proxy = {};            // "http[s]://[user:password@]host[:port]"; empty: none
     std::size_t connections_max = 64;  // kept open for reuse
+    // Not used again once it was idle for longer: the server may be closing it just then. Whole
+    // seconds count.
+    std::chrono::seconds idle_timeout{15};
+    // Nor once it is older: its address may have left the DNS.
+    std::chrono::seconds connection_lifetime{300};
+    std::chrono::seconds dns_lifetime{30};
     std::string user_agent = "sluice";
   };
 

@@ -129,6 +129,7 @@ struct PartRequest {
 struct UploadedPart {
   std::uint32_t number = 1;
   std::string etag;
+  std::string checksum = {};  // as the store confirmed it; empty where it does not
 };
 
 struct CompleteRequest {

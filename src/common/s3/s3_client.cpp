@@ -15,6 +15,10 @@ namespace {
 // Below half a minute a signature is accepted anyway, and the header counts in seconds.
 constexpr std::chrono::seconds kOffsetMin{30};
 
+std::string user_agent(const std::string& suffix) {
+  return "sluice/" SLUICE_VERSION + (suffix.empty() ? "" : " " + suffix);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<S3Client>> S3Client::make(Options options, Outside outside) {
@@ -31,8 +35,10 @@ S3Client::S3Client(Options options, S3Endpoint endpoint, Outside outside)
       credentials_(outside.credentials),
       clock_(outside.clock),
       http_({.ca_file = options_.ca_file,
+             .proxy = options_.proxy,
              .connections_max = options_.connections_max,
-             .user_agent = "sluice/" SLUICE_VERSION}) {}
+             .idle_timeout = options_.idle_timeout,
+             .user_agent = user_agent(options_.user_agent)}) {}
 
 ObjectStore::Capabilities S3Client::capabilities() const {
   return {.conditional_put = conditional_put_, .metadata = true, .signs_payload = true};
@@ -71,13 +77,16 @@ const sigv4::SigningKey& S3Client::signing_key(const Credentials& credentials,
 }
 
 HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
-  const S3Location location = endpoint_.locate(call.key);
+  const S3Location location = call.redirected ? *call.redirected : endpoint_.locate(call.key);
   const sigv4::Scope scope{.region = options_.endpoint.region,
                            .time = clock_.wall_now() + clock_offset_};
   sigv4::Request request{
       .method = call.method, .path = location.path, .query = call.query, .headers = call.headers};
   if (call.has_body) {
-    request.payload_hash = sigv4::hex(call.sha256 ? *call.sha256 : sha256_of(call.body));
+    request.payload_hash = sigv4::hex(*call.sha256);
+  }
+  for (auto& header : request_headers(options_.terms)) {
+    request.headers.push_back(std::move(header));
   }
   request.headers.emplace_back("host", location.host);
   request.headers.emplace_back("x-amz-content-sha256", request.payload_hash);
@@ -97,6 +106,9 @@ HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
 }
 
 void S3Client::send(Call call, AnswerCompletion completion) {
+  if (call.has_body && !call.sha256) {
+    call.sha256 = sha256_of(call.body);  // once, though it may be signed twice
+  }
   Result<Credentials> credentials = credentials_.current();
   if (!credentials) {
     StoreError error{.kind = StoreErrorKind::configuration,
@@ -121,9 +133,17 @@ void S3Client::send(Call call, AnswerCompletion completion) {
       return body.read(begin, into);
     };
   }
-  http_.start(std::move(http),
-              [this, call = std::move(call), completion = std::move(completion)](
-                  HttpOutcome outcome) { completion(judge(call, std::move(outcome))); });
+  http_.start(std::move(http), [this, call = std::move(call),
+                                completion = std::move(completion)](HttpOutcome outcome) mutable {
+    if (!outcome.error && outcome.response.status == 307 && !call.redirected) {
+      call.redirected = endpoint_.redirected(call.key, outcome.response.header("location"));
+      if (call.redirected) {
+        send(std::move(call), std::move(completion));
+        return;
+      }
+    }
+    completion(judge(call, std::move(outcome)));
+  });
 }
 
 S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {
@@ -177,29 +197,34 @@ void S3Client::learn(const StoreError& error, const HttpResponse& response, bool
 
 // ---- the operations -----------------------------------------------------------------------------
 
+ContentChecksum S3Client::add_checksum(Call& call) const {
+  const S3Checksum kind = options_.terms.checksum;
+  if (kind == S3Checksum::sha256 && !call.sha256) {
+    call.sha256 = sha256_of(call.body);
+  }
+  ContentChecksum checksum = checksum_of(call.body, kind, call.sha256.value_or(Sha256{}));
+  for (auto& header : checksum_headers(checksum)) {
+    call.headers.push_back(std::move(header));
+  }
+  return checksum;
+}
+
 void S3Client::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
   Call call{.method = "PUT",
             .key = std::move(request.name.key),
-            .headers = name_headers(request.name),
+            .headers = object_headers(request.name, options_.terms),
             .body = std::move(request.body),
             .sha256 = request.sha256,
             .has_body = true};
   if (request.if_none_match && conditional_put_) {
     call.headers.emplace_back("if-none-match", "*");
   }
+  ContentChecksum checksum = add_checksum(call);
   const ObjectBody body = call.body;
-  send(std::move(call), [body, completion = std::move(completion)](Answer answer) {
-    if (!answer.error && answer.response.header("etag").empty()) {
-      answer.error = unexpected_answer(answer.response, "no ETag in the answer");
-    }
-    if (!answer.error && etag_is_md5(answer.response)) {
-      const auto ours = md5_of(body);
-      if (ours && unquoted(answer.response.header("etag")) != sigv4::hex(*ours)) {
-        answer.error =
-            unexpected_answer(answer.response, "the store confirmed another checksum (ETag) than " +
-                                                   sigv4::hex(*ours));
-        answer.error->code = "EtagMismatch";
-      }
+  send(std::move(call), [body, checksum = std::move(checksum), completion = std::move(completion),
+                         opaque = options_.terms.encrypts_by_kms()](Answer answer) {
+    if (!answer.error) {
+      answer.error = content_mismatch(answer.response, body, checksum, opaque);
     }
     completion({.value = {.etag = std::string(answer.response.header("etag"))},
                 .error = std::move(answer.error)});

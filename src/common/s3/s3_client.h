@@ -8,8 +8,10 @@
 #include "common/http/curl_client.h"
 #include "common/platform/clock.h"
 #include "common/s3/credentials.h"
+#include "common/s3/object_checksum.h"
 #include "common/s3/object_store.h"
 #include "common/s3/s3_endpoint.h"
+#include "common/s3/s3_terms.h"
 #include "common/s3/sigv4.h"
 
 namespace sluice {
@@ -18,12 +20,16 @@ class S3Client final : public ObjectStore {
  public:
   struct Options {
     S3Endpoint::Options endpoint;
-    std::string ca_file;               // PEM; empty: the system's
+    S3Terms terms = {};
+    std::string ca_file = {};          // PEM; empty: the system's
+    std::string proxy = {};            // "http[s]://[user:password@]host[:port]"; empty: none
+    std::string user_agent = {};       // what follows "sluice/VERSION"
     std::size_t connections_max = 64;  // kept open
     std::chrono::milliseconds connect_timeout{10'000};
     // For a request without a body; each MiB of body adds a minute.
     std::chrono::milliseconds request_deadline{60'000};
     std::chrono::seconds low_speed_time{30};
+    std::chrono::seconds idle_timeout{15};  // as CurlClient::Options
   };
 
   // Rejected where the endpoint is none. The credentials and the clock outlive the client.
@@ -59,6 +65,7 @@ class S3Client final : public ObjectStore {
     std::optional<Sha256> sha256 = {};
     bool has_body = false;
     std::size_t answer_bytes_max = kMiB;
+    std::optional<S3Location> redirected = {};  // where a 307 sent us, once
   };
   struct Answer {
     HttpResponse response;
@@ -67,6 +74,8 @@ class S3Client final : public ObjectStore {
   using AnswerCompletion = std::function<void(Answer)>;
 
   S3Client(Options options, S3Endpoint endpoint, Outside outside);
+  // Computes the checksum of the body and adds its headers.
+  [[nodiscard]] ContentChecksum add_checksum(Call& call) const;
   void send(Call call, AnswerCompletion completion);
   [[nodiscard]] HttpRequest sign(const Call& call, const Credentials& credentials);
   [[nodiscard]] const sigv4::SigningKey& signing_key(const Credentials& credentials,

@@ -9,7 +9,10 @@ namespace sluice {
 
 void S3Client::create_multipart(ObjectName name, StoreCompletion<std::string> completion) {
   Call call{.method = "POST", .key = std::move(name.key), .query = "uploads="};
-  call.headers = name_headers(name);
+  call.headers = object_headers(name, options_.terms);
+  if (const auto algorithm = algorithm_name(options_.terms.checksum); !algorithm.empty()) {
+    call.headers.emplace_back("x-amz-checksum-algorithm", algorithm);
+  }
   call.has_body = true;  // of no bytes: some stores want a Content-Length
   send(std::move(call), [completion = std::move(completion)](Answer answer) {
     std::string id = element_text(answer.response.body, {.name = "UploadId"});
@@ -28,22 +31,34 @@ void S3Client::upload_part(PartRequest request, StoreCompletion<UploadedPart> co
             .body = std::move(request.body),
             .sha256 = request.sha256,
             .has_body = true};
-  const std::uint32_t number = request.number;
-  send(std::move(call), [number, completion = std::move(completion)](Answer answer) {
-    std::string etag(answer.response.header("etag"));
-    if (!answer.error && etag.empty()) {
-      answer.error = unexpected_answer(answer.response, "no ETag in the answer");
+  ContentChecksum checksum = add_checksum(call);
+  const ObjectBody body = call.body;
+  send(std::move(call), [number = request.number, body, checksum = std::move(checksum),
+                         opaque = options_.terms.encrypts_by_kms(),
+                         completion = std::move(completion)](Answer answer) {
+    const HttpResponse& response = answer.response;
+    if (!answer.error) {
+      answer.error = content_mismatch(response, body, checksum, opaque);
     }
-    completion(
-        {.value = {.number = number, .etag = std::move(etag)}, .error = std::move(answer.error)});
+    completion({.value = {.number = number,
+                          .etag = std::string(response.header("etag")),
+                          .checksum = std::string(confirmed_checksum(response, checksum.kind))},
+                .error = std::move(answer.error)});
   });
 }
 
 void S3Client::complete_multipart(CompleteRequest request, StoreCompletion<PutOutcome> completion) {
+  const S3Checksum kind = options_.terms.checksum;
+  const std::string element = "Checksum" + std::string(algorithm_name(kind));
   auto text = std::make_shared<std::string>("<CompleteMultipartUpload>");
   for (const UploadedPart& part : request.parts) {
     *text += "<Part><PartNumber>" + std::to_string(part.number) + "</PartNumber><ETag>" +
-             xml_escape(part.etag) + "</ETag></Part>";
+             xml_escape(part.etag) + "</ETag>";
+    if (!part.checksum.empty()) {
+      text->append("<").append(element).append(">").append(xml_escape(part.checksum));
+      text->append("</").append(element).append(">");
+    }
+    *text += "</Part>";
   }
   *text += "</CompleteMultipartUpload>";
   Call call{.method = "POST",
@@ -55,10 +70,19 @@ void S3Client::complete_multipart(CompleteRequest request, StoreCompletion<PutOu
   if (request.if_none_match && conditional_put_) {
     call.headers.emplace_back("if-none-match", "*");
   }
-  send(std::move(call), [completion = std::move(completion)](Answer answer) {
+  std::string ours = composite_checksum(request.parts, kind);
+  send(std::move(call), [element, ours = std::move(ours),
+                         completion = std::move(completion)](Answer answer) {
     const std::string& body = answer.response.body;
     if (!answer.error && root_element(body) != "CompleteMultipartUploadResult") {
       answer.error = unexpected_answer(answer.response, "the answer does not confirm the upload");
+    }
+    // One without the number of parts is of another kind.
+    const std::string theirs = element_text(body, {.name = element});
+    if (!answer.error && !ours.empty() && theirs.find('-') != std::string::npos && theirs != ours) {
+      answer.error =
+          unexpected_answer(answer.response, "the store confirmed another checksum than " + ours);
+      answer.error->code = "ChecksumMismatch";
     }
     completion({.value = {.etag = element_text(body, {.name = "ETag"})},
                 .error = std::move(answer.error)});

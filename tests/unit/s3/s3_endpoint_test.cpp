@@ -48,5 +48,56 @@ TEST_CASE("what_is_no_endpoint_is_refused") {
   CHECK_FALSE(S3Endpoint::make({.endpoint_url = "", .region = "", .bucket = "bucket"}));
 }
 
+TEST_CASE("aws_has_other_endpoints_for_the_same_bucket") {
+  const auto host_of = [](S3Endpoint::Options options) {
+    options.bucket = "bucket";
+    const Result<S3Endpoint> endpoint = S3Endpoint::make(options);
+    REQUIRE(endpoint);
+    return endpoint->locate("k").host;
+  };
+  CHECK(host_of({.region = "eu-west-1", .dualstack = true}) ==
+        "bucket.s3.dualstack.eu-west-1.amazonaws.com");
+  CHECK(host_of({.region = "us-east-1", .fips = true}) == "bucket.s3-fips.us-east-1.amazonaws.com");
+  CHECK(host_of({.region = "us-gov-west-1", .dualstack = true, .fips = true}) ==
+        "bucket.s3-fips.dualstack.us-gov-west-1.amazonaws.com");
+  CHECK(host_of({.region = "eu-west-1", .accelerate = true}) ==
+        "bucket.s3-accelerate.amazonaws.com");
+  CHECK(host_of({.region = "eu-west-1", .dualstack = true, .accelerate = true}) ==
+        "bucket.s3-accelerate.dualstack.amazonaws.com");
+  CHECK(host_of({.region = "cn-north-1", .dualstack = true}) ==
+        "bucket.s3.dualstack.cn-north-1.amazonaws.com.cn");
+  CHECK(host_of({.region = "us-iso-east-1"}) == "bucket.s3.us-iso-east-1.c2s.ic.gov");
+  CHECK(host_of({.region = "us-isob-east-1"}) == "bucket.s3.us-isob-east-1.sc2s.sgov.gov");
+}
+
+TEST_CASE("s3_a_redirect_leads_only_to_the_same_store_over_tls_and_to_the_same_key") {
+  const Result<S3Endpoint> aws = S3Endpoint::make({.region = "eu-west-1", .bucket = "bucket"});
+  REQUIRE(aws);
+  const auto there =
+      aws->redirected("a b", "https://bucket.s3-eu-west-1.amazonaws.com/a%20b?rk=e2c69a31");
+  REQUIRE(there);
+  CHECK(there->host == "bucket.s3-eu-west-1.amazonaws.com");
+  CHECK(there->path == "/a%20b");
+  CHECK(there->url == "https://bucket.s3-eu-west-1.amazonaws.com/a%20b");
+  CHECK(aws->redirected("k", "https://s3-eu-west-1.amazonaws.com/bucket/k"));
+  CHECK(aws->redirected("", "https://bucket.s3-eu-west-1.amazonaws.com/"));
+  for (const char* location :
+       {"http://bucket.s3-eu-west-1.amazonaws.com/k", "https://amazonaws.com.evil.test/k",
+        "https://evilamazonaws.com/k", "https://bucket.s3.amazonaws.com.cn/k", "", "/k",
+        "https://bucket.s3-eu-west-1.amazonaws.com/other", "https://x@amazonaws.com/k",
+        "https://evil.test\\.amazonaws.com/k", "https://evil.test#.amazonaws.com/k",
+        "https://evil.test?.amazonaws.com/k"}) {
+    CAPTURE(location);
+    CHECK_FALSE(aws->redirected("k", location));
+  }
+  const Result<S3Endpoint> other = S3Endpoint::make(
+      {.endpoint_url = "http://s3.test:9000", .bucket = "bucket", .path_style = true});
+  REQUIRE(other);
+  CHECK(other->redirected("k", "https://s3.test:9443/bucket/k"));
+  CHECK(other->redirected("k", "https://bucket.node-3.s3.test/k"));
+  CHECK_FALSE(other->redirected("k", "https://bucket.s3.eu-west-1.amazonaws.com/k"));
+  CHECK_FALSE(other->redirected("k", "https://nots3.test/bucket/k"));
+}
+
 }  // namespace
 }  // namespace sluice
