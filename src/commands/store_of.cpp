@@ -5,6 +5,38 @@
 
 namespace sluice {
 
+namespace {
+
+S3Client::Options s3_options(const Config& config) {
+  S3Client::Options options;
+  options.endpoint = {.endpoint_url = config.aws_endpoint_url,
+                      .region = config.aws_region,
+                      .bucket = config.bucket_name,
+                      .path_style = config.s3_force_path_style,
+                      .dualstack = config.s3_dualstack,
+                      .fips = config.s3_fips,
+                      .accelerate = config.s3_accelerate};
+  options.terms = {.checksum = config.s3_checksum,
+                   .encryption = config.s3_sse,
+                   .kms_key_id = config.s3_sse_kms_key_id,
+                   .kms_context = config.s3_sse_kms_context,
+                   .bucket_key = config.s3_sse_bucket_key,
+                   .storage_class = config.s3_storage_class,
+                   .acl = config.s3_acl,
+                   .tags = config.s3_tags,
+                   .expected_bucket_owner = config.s3_expected_bucket_owner,
+                   .request_payer = config.s3_request_payer};
+  options.ca_file = config.s3_ca_file;
+  options.proxy = config.s3_proxy;
+  options.user_agent = config.s3_user_agent;
+  options.connect_timeout = config.s3_connect_timeout;
+  options.request_deadline = config.s3_request_timeout;
+  options.idle_timeout = std::chrono::floor<std::chrono::seconds>(config.s3_idle_timeout);
+  return options;
+}
+
+}  // namespace
+
 Result<StoreOfConfig> store_of(const Config& config, const std::string& instance,
                                const StoreOutside& outside) {
   StoreOfConfig made;
@@ -18,9 +50,7 @@ Result<StoreOfConfig> store_of(const Config& config, const std::string& instance
   }
   made.credentials = std::make_unique<EnvironmentCredentials>(Credentials{
       config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token});
-  S3Client::Options options;
-  options.endpoint = {config.aws_endpoint_url, config.aws_region, config.bucket_name,
-                      config.s3_force_path_style};
+  S3Client::Options options = s3_options(config);
   auto store = S3Client::make(std::move(options), {*made.credentials, outside.clock});
   if (!store) {
     return store.error();

@@ -1,6 +1,7 @@
 """Every option that `sluice config` prints has an effect that is seen from outside.
 
-A function check_<option in lower case> for each; a new option without one is a failing test.
+A function check_<option in lower case> for each, here or in s3_options.py; a new option without one
+is a failing test.
 """
 import json
 import os
@@ -16,6 +17,8 @@ import zlib
 
 import evidence
 import harness
+import s3_options
+from s3_options import refused, through_s3
 
 SAMPLE = harness.SAMPLE.read_bytes()
 DOWN = {"match": "^(PUT|POST)", "count": -1, "kind": "status", "status": 503, "code": "SlowDown"}
@@ -28,13 +31,6 @@ def sample_object(scratch, **settings):
     server.stop()
     [(key, path)] = evidence.list_objects(server.objects).items()
     return key, path.read_bytes()
-
-
-def refused(scratch, code, *words, **settings):
-    server = scratch.server(**settings).launch()
-    assert server.wait() == code, f"not exit code {code}: " + server.log_tail()
-    for word in words:
-        assert word in server.log_text(), f"'{word}' is not in: " + server.log_tail()
 
 
 def free_port():
@@ -277,13 +273,6 @@ def check_compression_level(scratch):
 
 
 # ---- the store
-
-
-def through_s3(scratch, store, **settings):
-    server = scratch.server(**store.settings(**settings)).start()
-    server.send(SAMPLE)
-    server.stop()
-    return server
 
 
 def check_bucket_name(scratch):
@@ -579,7 +568,7 @@ def check_sluice_log_level(scratch):
 
 
 CHECKS = {name.removeprefix("check_").upper(): function
-          for name, function in list(globals().items())
+          for name, function in (globals() | vars(s3_options)).items()
           if name.startswith("check_") and name != "check_thread_count"}
 
 

@@ -79,6 +79,9 @@ rgw_frontends = beast endpoint=127.0.0.1:{port}
 rgw_data = {folder}/rgw
 rgw_thread_pool_size = 64
 rgw_enable_usage_log = false
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = {kms_key}=YWxsIG9mIHRoZXNlIDMyIGJ5dGVzIGFyZSB0ZXN0cyE=
 debug_rgw = 1
 """
 
@@ -114,6 +117,7 @@ class Radosgw:
     SECRET_KEY = "canary-rados/secret+5f1d0c"
     BUCKET = "events"
     REGION = "us-east-1"
+    KMS_KEY = "gate"
 
     def __init__(self, directory):
         missing = [name for name in PROGRAMS if not shutil.which(name)]
@@ -146,7 +150,8 @@ class Radosgw:
         self.configuration = folder / "ceph.conf"
         fsid, osd = str(uuid.uuid4()), str(uuid.uuid4())
         self.configuration.write_text(
-            _CONFIGURATION.format(fsid=fsid, folder=folder, mon_port=mon_port, port=self.port))
+            _CONFIGURATION.format(fsid=fsid, folder=folder, mon_port=mon_port, port=self.port,
+                                  kms_key=self.KMS_KEY))
         monmap = folder / "monmap"
         self._run("monmaptool", "--create", "--fsid", fsid, "--addv", "a",
                   f"[v2:127.0.0.1:{mon_port}]", monmap)

@@ -116,6 +116,22 @@ def test_radosgw_gets_large_objects_in_parts(scratch):
     assert metadata_of(in_parts[0])["source"] == "xml-stream-aggregator"
 
 
+def test_radosgw_encrypts_with_the_kms_key_that_is_named(scratch):
+    store = start_store(scratch)
+    server = scratch.server(MAX_FILE_SIZE="40MiB", S3_SSE="aws:kms", S3_SSE_KMS_KEY_ID=store.KMS_KEY,
+                            **store.settings()).start()
+    record = scratch.path / "record"
+    server.load("--count", 12000, "--connections", 4, "--malformed", 0.001, record=record)
+    server.stop()
+    _, headers = assert_stored(scratch, store, record)
+    assert any(re.search("-[2-9]\"$", one["etag"]) for one in headers.values()), "no parts"
+    for key, one in headers.items():
+        assert one.get("x-amz-server-side-encryption") == "aws:kms", (key, one)
+        assert one["x-amz-server-side-encryption-aws-kms-key-id"] == store.KMS_KEY, (key, one)
+    refused = server.command("check", expected=1, S3_SSE_KMS_KEY_ID="another")
+    assert "FAIL" in refused, refused
+
+
 # ---- refusals
 
 

@@ -14,6 +14,7 @@
 #include "common/base/result.h"
 #include "common/base/units.h"
 #include "common/log/log.h"
+#include "common/s3/s3_terms.h"
 #include "common/spool/segment_settings.h"
 
 namespace sluice {
@@ -71,6 +72,25 @@ struct Config {
   std::string aws_access_key_id;
   std::string aws_secret_access_key;
   std::string aws_session_token;
+  bool s3_dualstack = false;
+  bool s3_fips = false;
+  bool s3_accelerate = false;
+  std::string s3_proxy;    // a secret: it may hold a password
+  std::string s3_ca_file;  // empty: the system's
+  std::string s3_user_agent;
+  Milliseconds s3_connect_timeout{std::chrono::seconds(10)};
+  Milliseconds s3_request_timeout{std::chrono::seconds(60)};
+  Milliseconds s3_idle_timeout{std::chrono::seconds(15)};
+  S3Checksum s3_checksum = S3Checksum::crc32c;
+  S3Encryption s3_sse = S3Encryption::none;
+  std::string s3_sse_kms_key_id;
+  std::string s3_sse_kms_context;
+  bool s3_sse_bucket_key = false;
+  std::string s3_storage_class;
+  std::string s3_acl;
+  std::string s3_tags;
+  std::string s3_expected_bucket_owner;
+  std::string s3_request_payer;
   std::uint64_t retries_max = 5;
   Milliseconds retry_base_delay{std::chrono::seconds(1)};
   std::uint64_t upload_concurrency = 8;

@@ -1,6 +1,7 @@
 #include "common/config/config_rules.h"
 
 #include <algorithm>
+#include <array>
 
 #include "common/config/settings.h"
 #include "common/config/value_text.h"
@@ -34,6 +35,58 @@ void check_store(const Config& config, std::vector<std::string>& complaints) {
                           : has_secret ? "AWS_ACCESS_KEY_ID is"
                                        : "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are") +
                          " not: this version takes credentials from the environment only");
+  }
+}
+
+// Endpoints that AWS does not have, and another store's is what it is.
+void check_endpoint(const Config& config, std::vector<std::string>& complaints) {
+  const std::array<std::pair<const char*, bool>, 3> kinds{
+      {{"S3_DUALSTACK", config.s3_dualstack},
+       {"S3_FIPS", config.s3_fips},
+       {"S3_ACCELERATE", config.s3_accelerate}}};
+  for (const auto& [name, is_set] : kinds) {
+    if (is_set && !config.aws_endpoint_url.empty()) {
+      complaints.push_back(std::string(name) +
+                           " chooses among AWS's endpoints, but AWS_ENDPOINT_URL is set: unset one "
+                           "of the two");
+    }
+  }
+  const std::string& region = config.aws_region;
+  if (config.s3_fips && !region.starts_with("us-") && !region.starts_with("ca-")) {
+    complaints.push_back("S3_FIPS is set, but AWS has no FIPS endpoint in AWS_REGION=" + region +
+                         ": only regions in the US and Canada have one");
+  }
+  if (!config.s3_accelerate) {
+    return;
+  }
+  if (config.s3_fips) {
+    complaints.emplace_back("S3_ACCELERATE and S3_FIPS exclude each other: unset one of the two");
+  }
+  if (config.s3_force_path_style || config.bucket_name.find('.') != std::string::npos) {
+    complaints.emplace_back(
+        "S3_ACCELERATE needs the bucket in the host name: unset S3_FORCE_PATH_STYLE, and a bucket "
+        "with dots in its name cannot be accelerated");
+  }
+  if (region.starts_with("cn-") || region.starts_with("us-gov-")) {
+    complaints.push_back("S3_ACCELERATE is set, but AWS does not accelerate in AWS_REGION=" +
+                         region);
+  }
+}
+
+void check_encryption(const Config& config, std::vector<std::string>& complaints) {
+  const bool by_kms = config.s3_sse == S3Encryption::kms || config.s3_sse == S3Encryption::kms_dsse;
+  const std::array<std::pair<const char*, bool>, 3> needs_kms{
+      {{"S3_SSE_KMS_KEY_ID", !config.s3_sse_kms_key_id.empty()},
+       {"S3_SSE_KMS_CONTEXT", !config.s3_sse_kms_context.empty()},
+       {"S3_SSE_BUCKET_KEY", config.s3_sse_bucket_key}}};
+  for (const auto& [name, is_set] : needs_kms) {
+    if (is_set && !by_kms) {
+      complaints.push_back(std::string(name) +
+                           " is set, but S3_SSE is neither aws:kms nor aws:kms:dsse");
+    }
+  }
+  if (config.s3_sse_bucket_key && config.s3_sse == S3Encryption::kms_dsse) {
+    complaints.emplace_back("S3_SSE_BUCKET_KEY does not exist with S3_SSE=aws:kms:dsse");
   }
 }
 
@@ -103,6 +156,10 @@ void apply_dependent_defaults(Config& config) {
 std::vector<std::string> config_complaints(const Config& config) {
   std::vector<std::string> complaints;
   check_store(config, complaints);
+  if (config.uses_s3()) {
+    check_endpoint(config, complaints);
+    check_encryption(config, complaints);
+  }
   check_sizes(config, complaints);
   return complaints;
 }
@@ -111,6 +168,10 @@ std::vector<std::string> config_warnings(const Config& config) {
   std::vector<std::string> warnings;
   if (config.uses_s3() && explicitly_set(config, "OUTPUT_DIR")) {
     warnings.emplace_back("OUTPUT_DIR has no effect: BUCKET_NAME is set and wins");
+  }
+  if (config.s3_storage_class == "GLACIER" || config.s3_storage_class == "DEEP_ARCHIVE") {
+    warnings.push_back("S3_STORAGE_CLASS=" + config.s3_storage_class +
+                       ": objects have to be restored before anything can load them");
   }
   if (config.quarantine_prefix.starts_with(config.prefix)) {
     warnings.push_back("QUARANTINE_PREFIX=" + config.quarantine_prefix + " lies under PREFIX=" +

@@ -14,5 +14,17 @@ std::string bucket_complaint(std::string_view text);
 std::string region_complaint(std::string_view text);
 // http(s)://host[:port][/path]
 std::string endpoint_complaint(std::string_view text);
+// http(s)://[user:password@]host[:port]; never quotes the text
+std::string proxy_complaint(std::string_view text);
+// What goes into a header as it is.
+std::string header_complaint(std::string_view text);
+std::string user_agent_complaint(std::string_view text);
+std::string kms_context_complaint(std::string_view text);
+std::string storage_class_complaint(std::string_view text);
+std::string acl_complaint(std::string_view text);
+// AWS's limits: ten tags, keys of 128 and values of 256 characters
+std::string tags_complaint(std::string_view text);
+std::string account_complaint(std::string_view text);
+std::string payer_complaint(std::string_view text);
 
 }  // namespace sluice

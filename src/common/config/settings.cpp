@@ -1,10 +1,8 @@
 #include "common/config/settings.h"
 
 #include <array>
-#include <limits>
 
 #include "common/config/setting_rules.h"
-#include "common/config/value_text.h"
 
 namespace sluice {
 
@@ -30,6 +28,17 @@ constexpr std::array<std::pair<std::string_view, log::Level>, 4> kLogLevels{
      {"info", log::Level::info},
      {"warning", log::Level::warning},
      {"error", log::Level::error}}};
+
+constexpr std::array<std::pair<std::string_view, S3Checksum>, 4> kChecksums{
+    {{"crc32c", S3Checksum::crc32c},
+     {"sha256", S3Checksum::sha256},
+     {"md5", S3Checksum::md5},
+     {"none", S3Checksum::none}}};
+constexpr std::array<std::pair<std::string_view, S3Encryption>, 4> kEncryptions{
+    {{"none", S3Encryption::none},
+     {"AES256", S3Encryption::aes256},
+     {"aws:kms", S3Encryption::kms},
+     {"aws:kms:dsse", S3Encryption::kms_dsse}}};
 
 constexpr std::string_view kListening = "Listening";
 constexpr std::string_view kObjects = "Events and objects";
@@ -138,6 +147,90 @@ const auto& table() {
               "Secret key. From the environment only."},
       Setting{"AWS_SESSION_TOKEN", kStore, SecretField{&Config::aws_session_token},
               "Session token of temporary credentials. From the environment only."},
+      Setting{"S3_DUALSTACK", kStore, FlagField{&Config::s3_dualstack},
+              "Uses AWS's endpoints that answer over IPv6 too."},
+      Setting{"S3_FIPS", kStore, FlagField{&Config::s3_fips},
+              "Uses AWS's FIPS endpoints, which regions in the US and Canada have."},
+      Setting{"S3_ACCELERATE", kStore, FlagField{&Config::s3_accelerate},
+              "Uses AWS's Transfer Acceleration, which has to be enabled for the bucket."},
+      Setting{
+          "S3_PROXY", kStore, SecretField{&Config::s3_proxy, proxy_complaint},
+          "HTTP proxy on the way to the store: http[s]://[user:password@]host[:port]. From the "
+          "environment only, as it may hold a password. HTTP_PROXY and its like are not heeded."},
+      Setting{
+          "S3_CA_FILE",
+          kStore,
+          TextField{&Config::s3_ca_file},
+          "PEM file of the authorities that may sign the store's certificate (and the proxy's), "
+          "in place of the system's.",
+          {},
+          "the system's"},
+      Setting{"S3_USER_AGENT",
+              kStore,
+              TextField{&Config::s3_user_agent, user_agent_complaint},
+              "What is added to the User-Agent header of requests to the store.",
+              {},
+              "none"},
+      Setting{"S3_CONNECT_TIMEOUT", kStore, seconds(&Config::s3_connect_timeout, milliseconds(1)),
+              "How long a connection to the store may take to come about."},
+      Setting{"S3_REQUEST_TIMEOUT", kStore, seconds(&Config::s3_request_timeout, milliseconds(1)),
+              "How long a request may take in all, and as much again for each MiB of its body. "
+              "Slower than 1 KiB a second for half a minute is too slow in any case."},
+      Setting{
+          "S3_IDLE_TIMEOUT", kStore, seconds(&Config::s3_idle_timeout, kSecond),
+          "A connection that was idle for longer is not used again. S3 closes it after about 20 "
+          "seconds. Whole seconds count."},
+      Setting{"S3_CHECKSUM", kStore, ChoiceField<S3Checksum>{&Config::s3_checksum, kChecksums},
+              "Checksum that goes with every body and that the store has to confirm. Without a "
+              "confirmation its ETag is compared with the MD5. md5 is Content-MD5; none sends and "
+              "compares nothing."},
+      Setting{"S3_SSE", kStore, ChoiceField<S3Encryption>{&Config::s3_sse, kEncryptions},
+              "Encryption by the store that is asked for with each object; none leaves it to the "
+              "bucket."},
+      Setting{"S3_SSE_KMS_KEY_ID",
+              kStore,
+              TextField{&Config::s3_sse_kms_key_id, header_complaint},
+              "Id, ARN or alias of the KMS key.",
+              {},
+              "the account's key for S3"},
+      Setting{"S3_SSE_KMS_CONTEXT",
+              kStore,
+              TextField{&Config::s3_sse_kms_context, kms_context_complaint},
+              "Encryption context: a JSON object of strings.",
+              {},
+              "none"},
+      Setting{"S3_SSE_BUCKET_KEY", kStore, FlagField{&Config::s3_sse_bucket_key},
+              "Uses an S3 Bucket Key, which asks KMS less often."},
+      Setting{"S3_STORAGE_CLASS",
+              kStore,
+              TextField{&Config::s3_storage_class, storage_class_complaint},
+              "Storage class of the objects, such as STANDARD_IA.",
+              {},
+              "the bucket's"},
+      Setting{"S3_ACL",
+              kStore,
+              TextField{&Config::s3_acl, acl_complaint},
+              "Canned ACL of the objects, such as bucket-owner-full-control.",
+              {},
+              "none"},
+      Setting{"S3_TAGS",
+              kStore,
+              TextField{&Config::s3_tags, tags_complaint},
+              "Tags of the objects: key=value&key=value, at most ten. Needs s3:PutObjectTagging.",
+              {},
+              "none"},
+      Setting{"S3_EXPECTED_BUCKET_OWNER",
+              kStore,
+              TextField{&Config::s3_expected_bucket_owner, account_complaint},
+              "Account that has to own the bucket, or else the store refuses every request.",
+              {},
+              "anyone"},
+      Setting{"S3_REQUEST_PAYER",
+              kStore,
+              TextField{&Config::s3_request_payer, payer_complaint},
+              "requester: we pay for requests to a bucket whose owner does not.",
+              {},
+              "the bucket's owner"},
       Setting{"MAX_RETRIES", kStore, CountField{&Config::retries_max, 1, 1000},
               "Tries of an object that the store itself refuses (its key is too long, say) before "
               "it is set aside. Whatever else fails is retried for ever."},
@@ -204,174 +297,8 @@ const auto& table() {
   return settings;
 }
 
-// "a, b or c"
-template <class Enum>
-std::string choices_text(const ChoiceField<Enum>& field) {
-  std::string text;
-  for (std::size_t i = 0; i < field.choices.size(); ++i) {
-    if (i > 0) {
-      text += i + 1 == field.choices.size() ? " or " : ", ";
-    }
-    text += field.choices[i].first;
-  }
-  return text;
-}
-
-std::string unit_text(milliseconds unit) {
-  return unit == kMillisecond ? "milliseconds" : unit == kSecond ? "seconds" : "days";
-}
-
-struct TypeOf {
-  std::string operator()(const TextField& /*field*/) const { return "text"; }
-  std::string operator()(const SecretField& /*field*/) const { return "secret"; }
-  std::string operator()(const FlagField& /*field*/) const { return "true or false"; }
-  std::string operator()(const PortField& /*field*/) const { return "port"; }
-  std::string operator()(const CountField& field) const {
-    return std::to_string(field.least) + " to " + std::to_string(field.most);
-  }
-  std::string operator()(const BytesField& /*field*/) const { return "bytes"; }
-  std::string operator()(const DurationField& field) const { return unit_text(field.unit); }
-  template <class Enum>
-  std::string operator()(const ChoiceField<Enum>& field) const {
-    return choices_text(field);
-  }
-};
-
-struct ValueOf {
-  const Config& config;
-  std::string operator()(const TextField& field) const { return config.*field.member; }
-  std::string operator()(const SecretField& field) const {
-    return (config.*field.member).empty() ? "" : "(set)";
-  }
-  std::string operator()(const FlagField& field) const {
-    return config.*field.member ? "true" : "false";
-  }
-  std::string operator()(const PortField& field) const {
-    return std::to_string(config.*field.member);
-  }
-  std::string operator()(const CountField& field) const {
-    return std::to_string(config.*field.member);
-  }
-  std::string operator()(const BytesField& field) const { return bytes_text(config.*field.member); }
-  std::string operator()(const DurationField& field) const {
-    return duration_text(config.*field.member, field.unit);
-  }
-  template <class Enum>
-  std::string operator()(const ChoiceField<Enum>& field) const {
-    for (const auto& [name, value] : field.choices) {
-      if (value == config.*field.member) {
-        return std::string(name);
-      }
-    }
-    return "";
-  }
-};
-
-// Sets the member and returns nothing, or says what is allowed as "must …".
-struct Assign {
-  std::string_view text;
-  Config& config;
-
-  std::string operator()(const TextField& field) const {
-    if (text.find('\0') != std::string_view::npos) {
-      return "must not hold a NUL";
-    }
-    if (field.complaint != nullptr && !text.empty()) {
-      if (std::string complaint = field.complaint(text); !complaint.empty()) {
-        return complaint;
-      }
-    }
-    config.*field.member = text;
-    return "";
-  }
-  std::string operator()(const SecretField& field) const {
-    // Anything else could split or end the request header that it goes into.
-    for (const char c : text) {
-      if (c <= ' ' || c >= 0x7F) {
-        return "must be printable ASCII without spaces (is there a line break at its end?)";
-      }
-    }
-    config.*field.member = text;
-    return "";
-  }
-  std::string operator()(const FlagField& field) const {
-    const auto value = parse_flag(text);
-    if (!value) {
-      return "must be true, 1, yes or on, or false, 0, no or off";
-    }
-    config.*field.member = *value;
-    return "";
-  }
-  std::string operator()(const PortField& field) const {
-    const auto value = parse_count(text);
-    if (!value || *value > std::numeric_limits<std::uint16_t>::max()) {
-      return "must be a port: 1 to 65535, or 0 for any free one";
-    }
-    config.*field.member = static_cast<std::uint16_t>(*value);
-    return "";
-  }
-  std::string operator()(const CountField& field) const {
-    const auto value = parse_count(text);
-    if (!value || *value < field.least || *value > field.most) {
-      return "must be a whole number from " + std::to_string(field.least) + " to " +
-             std::to_string(field.most);
-    }
-    config.*field.member = *value;
-    return "";
-  }
-  std::string operator()(const BytesField& field) const {
-    const auto value = parse_bytes(text);
-    if (!value || *value < field.least || *value > field.most) {
-      return "must be bytes, such as 5242880, 512KiB, 5MiB or 1GiB, from " +
-             bytes_text(field.least) + " to " + bytes_text(field.most);
-    }
-    config.*field.member = *value;
-    return "";
-  }
-  std::string operator()(const DurationField& field) const {
-    const auto value = parse_duration(text, field.unit);
-    if (!value || *value < field.least || *value > field.most) {
-      return "must be a number of " + unit_text(field.unit) + " from " +
-             duration_text(field.least, field.unit) + " to " +
-             duration_text(field.most, field.unit);
-    }
-    config.*field.member = *value;
-    return "";
-  }
-  template <class Enum>
-  std::string operator()(const ChoiceField<Enum>& field) const {
-    for (const auto& [name, value] : field.choices) {
-      if (name == lower_case(text)) {
-        config.*field.member = value;
-        return "";
-      }
-    }
-    return "must be " + choices_text(field);
-  }
-};
-
 }  // namespace
 
 std::span<const Setting> all_settings() { return table(); }
-
-bool is_secret(const Setting& setting) {
-  return std::holds_alternative<SecretField>(setting.field);
-}
-
-std::string type_text(const Setting& setting) { return std::visit(TypeOf{}, setting.field); }
-
-std::string value_of(const Setting& setting, const Config& config) {
-  return std::visit(ValueOf{config}, setting.field);
-}
-
-Status assign(const Setting& setting, std::string_view text, Config& config) {
-  const std::string complaint = std::visit(Assign{text, config}, setting.field);
-  if (complaint.empty()) {
-    return {};
-  }
-  // A URL with an '@' may carry a password.
-  const bool quotable = !is_secret(setting) && text.find('@') == std::string_view::npos;
-  return fatal(quotable ? "is \"" + std::string(text) + "\", but " + complaint : complaint);
-}
 
 }  // namespace sluice

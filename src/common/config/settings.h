@@ -22,6 +22,7 @@ struct TextField {
 };
 struct SecretField {
   std::string Config::*member;
+  std::string (*complaint)(std::string_view) = nullptr;
 };
 struct FlagField {
   bool Config::*member;
@@ -54,7 +55,8 @@ struct ChoiceField {
 using SettingField =
     std::variant<TextField, SecretField, FlagField, PortField, CountField, BytesField,
                  DurationField, ChoiceField<OutputFormat>, ChoiceField<Compression>,
-                 ChoiceField<FileSizeBasis>, ChoiceField<log::Format>, ChoiceField<log::Level>>;
+                 ChoiceField<FileSizeBasis>, ChoiceField<log::Format>, ChoiceField<log::Level>,
+                 ChoiceField<S3Checksum>, ChoiceField<S3Encryption>>;
 
 struct Setting {
   std::string_view name;

@@ -261,7 +261,7 @@ TEST_CASE("misspelt_and_vanished_variables_are_warned_about_and_others_are_not")
   CHECK(holds(warned("TEMP_FILE"), "gone on purpose"));
   for (const char* innocent :
        {"HOME", "PATH", "HOST", "PWD", "LANG", "TERM", "USER", "HOSTNAME", "SHELL", "AWS_PROFILE",
-        "AWS_PAGER", "S3_LOGS", "MAX_DEPTH", "AWS_EXECUTION_ENV", "DISPLAY"}) {
+        "AWS_PAGER", "S3_ARCHIVE", "MAX_DEPTH", "AWS_EXECUTION_ENV", "DISPLAY"}) {
     CAPTURE(innocent);
     CHECK(warned(innocent).empty());
   }
@@ -301,7 +301,8 @@ TEST_CASE("a_value_given_is_the_value_in_effect_for_every_setting") {
     const std::string before = value_of(setting, config);
     bool changed = false;
     for (const char* text :
-         {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other", "http://h:1"}) {
+         {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other", "http://h:1", "md5",
+          "aws:kms", R"({"a":"b"})", "private", "a=b", "123456789012", "requester"}) {
       if (assign(setting, text, config) && value_of(setting, config) != before) {
         CHECK((value_of(setting, config) == text || is_secret(setting)));
         changed = true;
