@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,75 @@ using Kind = StoreErrorKind;
 
 StoreError classified(int status, std::string code) {
   return classify({.http_status = status, .code = std::move(code)});
+}
+
+// The codes of the reference, each with what it means for us, written down a second time.
+const std::map<Kind, std::string> kDocumented = {
+    {Kind::retry,
+     "BadDigest BandwidthLimitExceeded Busy ConcurrentModification IncompleteBody "
+     "InternalError KMS.DependencyTimeoutException KMS.KMSInternalException "
+     "KMS.ThrottlingException OperationAborted RequestLimitExceeded RequestTimeout "
+     "RequestTimeoutException ServiceUnavailable SlowDown SlowDownRead SlowDownWrite "
+     "Throttling ThrottlingException TooManyRequests XAmzContentChecksumMismatch "
+     "XAmzContentSHA256Mismatch"},
+    {Kind::refresh_credentials,
+     "ExpiredToken ExpiredTokenException InvalidSessionException InvalidSignature InvalidToken "
+     "SignatureDoesNotMatch TokenRefreshRequired"},
+    {Kind::clock_skew, "RequestExpired RequestTimeTooSkewed"},
+    {Kind::configuration,
+     "AccessControlListNotSupported AccessDenied AccessDeniedException AccountProblem "
+     "AllAccessDisabled AuthorizationHeaderMalformed CredentialsNotSupported "
+     "DeviceNotActiveError EndpointNotFound IllegalLocationConstraintException "
+     "InvalidAccessKeyId InvalidAccessPoint InvalidAccessPointAliasError "
+     "InvalidAddressingHeader InvalidBucketName InvalidBucketOwnerAWSAccountID "
+     "InvalidBucketState InvalidEncryptionAlgorithmError InvalidHostHeader InvalidHttpMethod "
+     "InvalidLocationConstraint InvalidPayer InvalidRegion InvalidSecurity InvalidStorageClass "
+     "InvalidTag InvalidURI KMS.DisabledException KMS.InvalidKeyUsageException "
+     "KMS.InvalidStateException KMS.KMSInvalidStateException KMS.NotFoundException "
+     "MalformedACLError MethodNotAllowed MissingAuthenticationToken MissingSecurityHeader "
+     "NoSuchAccessPoint NoSuchBucket NoSuchMultiRegionAccessPoint NoSuchOutpost NotImplemented "
+     "NotSignedUp PermanentRedirect PermanentRedirectControlError QuotaExceeded Redirect "
+     "ServerSideEncryptionConfigurationNotFoundError TemporaryRedirect UnauthorizedAccess "
+     "UnauthorizedAccessError UnsupportedArgument UnsupportedSignature UserSuspended"},
+    {Kind::exists, "PreconditionFailed"},
+    {Kind::conflict, "ConditionalRequestConflict"},
+    {Kind::upload_lost, "InvalidPart InvalidPartOrder NoSuchUpload"},
+    {Kind::this_object,
+     "AccessPointAlreadyOwnedByYou AmbiguousGrantByEmailAddress BucketAlreadyExists "
+     "BucketAlreadyOwnedByYou BucketHasAccessPointsAttached BucketNotEmpty ClientTokenConflict "
+     "CrossLocationLoggingProhibited EntityTooLarge EntityTooSmall "
+     "IllegalVersioningConfigurationException IncorrectNumberOfFilesInPostRequest "
+     "InlineDataTooLarge InvalidArgument InvalidBucketAclWithObjectOwnership InvalidDigest "
+     "InvalidObjectState InvalidPolicyDocument InvalidRange InvalidRequest InvalidSOAPRequest "
+     "InvalidTargetBucketForLogging InvalidTokenId KeyTooLong KeyTooLongError "
+     "MalformedPOSTRequest MalformedPolicy MalformedXML MaxMessageLengthExceeded "
+     "MaxPostPreDataLengthExceededError MetadataTooLarge MissingAttachment "
+     "MissingContentLength MissingRequestBodyError MissingSecurityElement "
+     "NoLoggingStatusForKey NoSuchAsyncRequest NoSuchBucketPolicy NoSuchCORSConfiguration "
+     "NoSuchKey NoSuchLifecycleConfiguration NoSuchObjectLockConfiguration "
+     "NoSuchPublicAccessBlockConfiguration NoSuchTagSet NoSuchVersion "
+     "NoSuchWebsiteConfiguration NotModified ObjectAlreadyInActiveTierError "
+     "ObjectLockConfigurationNotFoundError OwnershipControlsNotFoundError "
+     "ReplicationConfigurationNotFoundError RequestHeaderSectionTooLarge "
+     "RequestIsNotMultiPartContent RequestTorrentOfBucketError RestoreAlreadyInProgress "
+     "TokenCodeInvalidError TooManyAccessPoints TooManyBuckets TooManyMultiRegionAccessPoints "
+     "UnexpectedContent UnresolvableGrantByEmailAddress UserKeyMustBeSpecified"},
+};
+
+TEST_CASE("every_documented_code_has_its_class_whatever_the_status") {
+  std::size_t codes = 0;
+  for (const auto& [kind, names] : kDocumented) {
+    std::istringstream words(names);
+    for (std::string code; words >> code;) {
+      CAPTURE(code);
+      for (const int status : {200, 400, 403, 404, 409, 500, 503}) {
+        CHECK(classified(status, code).kind == kind);
+      }
+      CHECK((kind != Kind::configuration || !classified(400, code).advice.empty()));
+      codes += 1;
+    }
+  }
+  CHECK(codes == 151);
 }
 
 TEST_CASE("code_decides_before_the_status") {
