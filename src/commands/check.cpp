@@ -213,6 +213,10 @@ std::vector<CheckLine> judge_probes(const std::vector<PrefixProbe>& probes,
       lines.push_back({Verdict::ok, "store", where + " takes objects"});
     }
   }
+  if (std::any_of(probes.begin(), probes.end(),
+                  [](const PrefixProbe& probe) { return probe.unconditional; })) {
+    lines.push_back({Verdict::warning, "store", store + " " + kUnconditional});
+  }
   return lines;
 }
 

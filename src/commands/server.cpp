@@ -16,6 +16,7 @@ namespace sluice {
 namespace {
 
 constexpr auto kFirstProbeDeadline = std::chrono::seconds(15);
+constexpr auto kLaterProbeDeadline = std::chrono::seconds(2);
 constexpr auto kStoreRetryInterval = std::chrono::seconds(1);
 
 // A refusal to start: in the log, and for whoever looks at the terminal.
@@ -77,12 +78,24 @@ int Server::open_store() {
   store_ = std::move(*store);
   objects_ = store_.store->describe();
   const bool delivered_before = highest_segment_in_ledger(filesystem_, config_.spool_dir) != 0;
+  if (delivered_before && !config_.uses_s3()) {
+    return kExitClean;
+  }
+  // A secret that was changed since must not refuse the feed, and a store that is down must not
+  // hold it up: a later start only learns whether the store knows conditions.
+  const auto probes = probe_store(
+      *store_.store, delivered_before ? StoreProbe{{config_.prefix}, instance_, kLaterProbeDeadline}
+                                      : StoreProbe{{config_.prefix, config_.quarantine_prefix},
+                                                   instance_,
+                                                   kFirstProbeDeadline});
+  if (std::any_of(probes.begin(), probes.end(),
+                  [](const PrefixProbe& probe) { return probe.unconditional; })) {
+    log::warning("store without conditions", {{"message", objects_ + " " + kUnconditional}});
+  }
   if (delivered_before) {
-    return kExitClean;  // a secret that was changed since must not refuse the feed
+    return kExitClean;
   }
   // Only the data prefix decides: a refused quarantine prefix never holds the data back.
-  const auto probes = probe_store(
-      *store_.store, {{config_.prefix, config_.quarantine_prefix}, instance_, kFirstProbeDeadline});
   for (const PrefixProbe& probe : probes) {
     if (!probe.error) {
       continue;

@@ -140,6 +140,7 @@ class MemoryObjectStore final : public ObjectStore {
     submit<Nothing>("remove", key, std::move(completion),
                     [this, key](StoreResult<Nothing>& /*result*/) { objects.erase(key); });
   }
+  void leave_out_conditions() override { abilities.conditional_put = false; }
   bool refresh_credentials() override { return refreshable > 0 && refreshable-- > 0; }
 
   void poll(MonotonicTime /*until*/) override {

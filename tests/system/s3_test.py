@@ -162,6 +162,41 @@ def test_a_secret_that_is_mended_at_the_store_delivers_without_a_restart(scratch
     evidence.assert_same(sent, evidence.stored_events(store.objects))
 
 
+def check_without_conditions(scratch, argument):
+    store = scratch.fake_s3(argument)
+    server = scratch.server(**store.settings())
+    text = server.command("check")
+    warnings = [line for line in text.splitlines() if line.startswith("WARN")]
+    assert any("If-None-Match" in line for line in warnings), text
+    for start in range(2):  # the second one finds a spool that has delivered
+        server.start()
+        server.load("--count", 100, "--seed", start)
+        server.stop()
+        assert len(server.lines("store without conditions")) == 1, server.log_tail()
+    puts = [request for request in store.control("requests")
+            if request["method"] == "PUT" and not is_probe(request["path"])]
+    assert puts and not any("if-none-match" in put["headers"] for put in puts), puts
+    assert_no_key_written_twice(store)
+
+
+def test_a_store_that_does_not_heed_conditions_is_warned_about(scratch):
+    check_without_conditions(scratch, "--ignore-conditions")
+
+
+def test_a_store_that_refuses_conditions_is_warned_about(scratch):
+    check_without_conditions(scratch, "--no-conditional")
+
+
+def test_a_store_that_heeds_conditions_is_not_warned_about(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(**store.settings())
+    assert "If-None-Match" not in server.command("check")
+    server.start()
+    server.load("--count", 10)
+    server.stop()
+    assert not server.lines("store without conditions")
+
+
 def test_a_refused_quarantine_prefix_never_holds_data_back(scratch):
     store = scratch.fake_s3()
     server = scratch.server(MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.3", DRAIN_TIMEOUT=1,

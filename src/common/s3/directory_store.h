@@ -45,6 +45,7 @@ class DirectoryStore final : public ObjectStore {
   void list(ListRequest request, StoreCompletion<ObjectPage> completion) override;
   void list_multipart(ListUploadsRequest request, StoreCompletion<UploadPage> completion) override;
   void remove(std::string key, StoreCompletion<Nothing> completion) override;
+  void leave_out_conditions() override {}  // the rename has its own
   bool refresh_credentials() override { return false; }
   void poll(MonotonicTime until) override;
   void wake() override;

@@ -231,6 +231,10 @@ class ObjectStore {
   // Only for the probe objects of `sluice check` and of the start: objects are never removed.
   virtual void remove(std::string key, StoreCompletion<Nothing> completion) = 0;
 
+  // if_none_match is of no use here, and left out from now on: a probe found that the store does
+  // not heed it.
+  virtual void leave_out_conditions() = 0;
+
   // Forgets the credentials, so that the next attempt is signed with fresh ones. False where there
   // are none to fetch.
   virtual bool refresh_credentials() = 0;

@@ -48,6 +48,7 @@ std::string S3Client::describe() const {
   return "s3://" + options_.endpoint.bucket + " at " + endpoint_.base_url();
 }
 
+void S3Client::leave_out_conditions() { conditional_put_ = false; }
 bool S3Client::refresh_credentials() { return credentials_.refresh(); }
 void S3Client::wake() { http_.wake(); }
 

@@ -51,6 +51,7 @@ class S3Client final : public ObjectStore {
   void list(ListRequest request, StoreCompletion<ObjectPage> completion) override;
   void list_multipart(ListUploadsRequest request, StoreCompletion<UploadPage> completion) override;
   void remove(std::string key, StoreCompletion<Nothing> completion) override;
+  void leave_out_conditions() override;
   bool refresh_credentials() override;
   void poll(MonotonicTime until) override;
   void wake() override;

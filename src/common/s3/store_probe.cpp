@@ -15,7 +15,9 @@ class Probing : public std::enable_shared_from_this<Probing> {
   std::vector<PrefixProbe> run() {
     const MonotonicTime until = std::chrono::steady_clock::now() + probe_.deadline;
     for (const std::string& prefix : probe_.prefixes) {
-      results_.push_back({.prefix = prefix, .error = no_answer(), .remove_error = {}});
+      results_.push_back(
+          {.prefix = prefix, .error = no_answer(), .remove_error = {}, .unconditional = false});
+      written_.push_back(false);
       open_ += 1;
       put(results_.size() - 1, true);
     }
@@ -34,30 +36,47 @@ class Probing : public std::enable_shared_from_this<Probing> {
   }
 
   [[nodiscard]] std::string key_of(std::size_t index) const {
-    return probe_.prefixes[index] + ".sluice-probe-" + probe_.instance;
+    // Prefixes may be equal, and no key is probed by two. An instance has no '~' in its name.
+    return probe_.prefixes[index] + ".sluice-probe-" + probe_.instance +
+           (index == 0 ? "" : "~" + std::to_string(index));
   }
 
   void put(std::size_t index, bool may_repeat) {
     PutRequest request;
     request.name = {.key = key_of(index), .content_type = "text/plain"};
-    request.body.append(std::as_bytes(std::span(kProbeText)), nullptr);
-    store_.put(std::move(request),
-               [self = shared_from_this(), index, may_repeat](StoreResult<PutOutcome> result) {
-                 // One that an earlier start left is an answer too: the store looked at the
-                 // condition, after the rights.
-                 if (result.error && result.error->kind == StoreErrorKind::exists) {
-                   result.error.reset();
-                 }
-                 if (result.error && may_repeat && self->worth_repeating(*result.error)) {
-                   self->put(index, false);
-                 } else if (result.error) {
-                   self->results_[index].error = std::move(result.error);
-                   self->open_ -= 1;
-                 } else {
-                   self->results_[index].error.reset();
-                   self->remove(index);
-                 }
-               });
+    // Other bytes each time: a store that compares them would find equal ones there.
+    request.body.append(std::as_bytes(std::span(kProbeText)).subspan(written_[index] ? 1 : 0),
+                        nullptr);
+    store_.put(std::move(request), [self = shared_from_this(), index,
+                                    may_repeat](const StoreResult<PutOutcome>& result) {
+      self->on_put(index, may_repeat, result.error);
+    });
+  }
+
+  void on_put(std::size_t index, bool may_repeat, const std::optional<StoreError>& error) {
+    PrefixProbe& result = results_[index];
+    if (error && error->kind == StoreErrorKind::exists) {
+      // One that an earlier start left is an answer too: the store looked at the condition, after
+      // the rights.
+      result.error.reset();
+      remove(index);
+    } else if (error && may_repeat && worth_repeating(*error)) {
+      put(index, false);
+    } else if (error && !written_[index]) {
+      result.error = error;
+      open_ -= 1;
+    } else if (!error && !written_[index] && store_.capabilities().conditional_put) {
+      result.error.reset();
+      written_[index] = true;
+      put(index, true);
+    } else {
+      result.error.reset();
+      result.unconditional = !error;  // a failure of the second says nothing about conditions
+      if (result.unconditional) {
+        store_.leave_out_conditions();
+      }
+      remove(index);
+    }
   }
 
   void remove(std::size_t index) {
@@ -76,6 +95,7 @@ class Probing : public std::enable_shared_from_this<Probing> {
   ObjectStore& store_;
   const StoreProbe probe_;
   std::vector<PrefixProbe> results_;
+  std::vector<bool> written_;  // by the first PUT
   std::size_t open_ = 0;
 };
 

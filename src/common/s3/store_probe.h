@@ -16,15 +16,21 @@ struct StoreProbe {
   std::chrono::milliseconds deadline{30'000};  // of all together
 };
 
+// What is to be said where a probe is `unconditional`, behind the name of the store.
+inline constexpr const char* kUnconditional =
+    "does not know If-None-Match: that no object is written over rests on the unique names alone";
+
 struct PrefixProbe {
   std::string prefix;
   std::optional<StoreError> error;         // it takes no object
   std::optional<StoreError> remove_error;  // it does, but would not remove it again: harmless
+  bool unconditional = false;              // it knows no If-None-Match, or does not heed it
 };
 
-// Puts and removes "<prefix>.sluice-probe-<instance>" under each prefix; in the order given. One
-// attempt each, and a second one where the first taught the store's clock, or fetched credentials.
-// Blocks, driving poll(); no other request may be in flight.
+// Puts "<prefix>.sluice-probe-<instance>…" under each prefix, twice, and removes it; in the order
+// given. The second must fail: a store that takes it does not know the condition, and is told
+// leave_out_conditions(). One attempt each, and another one where the first taught the store's
+// clock, or fetched credentials. Blocks, driving poll(); no other request may be in flight.
 std::vector<PrefixProbe> probe_store(ObjectStore& store, const StoreProbe& probe);
 
 }  // namespace sluice
