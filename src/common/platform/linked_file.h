@@ -1,0 +1,15 @@
+// Files that others mount into our view, such as secrets.
+#pragma once
+
+#include <string>
+
+#include "common/platform/filesystem.h"
+
+namespace sluice {
+
+// Like read_file, but follows links: Kubernetes mounts a secret as a link into a folder that it
+// swaps as a whole. The error has the errno.
+Result<std::string> read_linked_file(Filesystem& filesystem, const Path& path,
+                                     std::uint64_t bytes_max);
+
+}  // namespace sluice
