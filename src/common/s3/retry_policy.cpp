@@ -20,7 +20,7 @@ struct Rule {
 constexpr std::string_view kSetKeys =
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then run `sluice check`.";
 constexpr std::string_view kSetToken =
-    "Set new AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN and restart.";
+    "Renew the credentials where they come from: `sluice check` says where that is.";
 constexpr std::string_view kAllow =
     "Allow s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on this prefix in the policy.";
 constexpr std::string_view kSetBucket = "Check BUCKET_NAME and AWS_ENDPOINT_URL.";

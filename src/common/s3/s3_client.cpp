@@ -14,6 +14,8 @@ namespace {
 
 // Below half a minute a signature is accepted anyway, and the header counts in seconds.
 constexpr std::chrono::seconds kOffsetMin{30};
+// Whether credentials have come is looked at this often.
+constexpr std::chrono::milliseconds kCredentialsTurn{20};
 
 std::string user_agent(const std::string& suffix) {
   return "sluice/" SLUICE_VERSION + (suffix.empty() ? "" : " " + suffix);
@@ -49,12 +51,14 @@ std::string S3Client::describe() const {
 }
 
 void S3Client::leave_out_conditions() { conditional_put_ = false; }
-bool S3Client::refresh_credentials() { return credentials_.refresh(); }
+bool S3Client::refresh_credentials() { return credentials_.refresh(refused_serial_); }
 void S3Client::wake() { http_.wake(); }
 
 void S3Client::poll(MonotonicTime until) {
+  send_waiting();
   if (deferred_.empty()) {
-    http_.poll(until);
+    const auto turn = std::chrono::steady_clock::now() + kCredentialsTurn;
+    http_.poll(waiting_.empty() ? until : std::min(until, turn));
     return;
   }
   std::deque<std::function<void()>> ready;
@@ -106,16 +110,29 @@ HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
   return http;
 }
 
+// Waits no longer than a fetch of credentials may take: then there are some, or an error.
+void S3Client::send_waiting() {
+  std::deque<std::pair<Call, AnswerCompletion>> waiting;
+  waiting.swap(waiting_);
+  for (auto& [call, completion] : waiting) {
+    send(std::move(call), std::move(completion));
+  }
+}
+
 void S3Client::send(Call call, AnswerCompletion completion) {
   if (call.has_body && !call.sha256) {
     call.sha256 = sha256_of(call.body);  // once, though it may be signed twice
   }
   Result<Credentials> credentials = credentials_.current();
+  if (!credentials && credentials.error().kind == ErrorKind::transient) {
+    waiting_.emplace_back(std::move(call), std::move(completion));
+    return;
+  }
   if (!credentials) {
     StoreError error{.kind = StoreErrorKind::configuration,
-                     .code = "NoCredentials",
+                     .code = kNoCredentials,
                      .message = credentials.error().message,
-                     .advice = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."};
+                     .advice = "`sluice check` tries every link of the chain."};
     deferred_.emplace_back([completion = std::move(completion), error = std::move(error)] {
       completion({.response = {}, .error = error});
     });
@@ -134,8 +151,8 @@ void S3Client::send(Call call, AnswerCompletion completion) {
       return body.read(begin, into);
     };
   }
-  http_.start(std::move(http), [this, call = std::move(call),
-                                completion = std::move(completion)](HttpOutcome outcome) mutable {
+  http_.start(std::move(http), [this, call = std::move(call), completion = std::move(completion),
+                                serial = credentials->serial](HttpOutcome outcome) mutable {
     if (!outcome.error && outcome.response.status == 307 && !call.redirected) {
       call.redirected = endpoint_.redirected(call.key, outcome.response.header("location"));
       if (call.redirected) {
@@ -143,8 +160,22 @@ void S3Client::send(Call call, AnswerCompletion completion) {
         return;
       }
     }
-    completion(judge(call, std::move(outcome)));
+    Answer answer = judge(call, std::move(outcome));
+    if (answer.error) {
+      judge_credentials(*answer.error, serial);
+    }
+    completion(std::move(answer));
   });
+}
+
+void S3Client::judge_credentials(StoreError& error, std::uint64_t serial) {
+  // A key that was rotated is unknown until its source is read again.
+  if (error.code == "InvalidAccessKeyId" && credentials_.refresh(serial)) {
+    error.kind = StoreErrorKind::refresh_credentials;
+  }
+  if (error.kind == StoreErrorKind::refresh_credentials) {
+    refused_serial_ = serial;
+  }
 }
 
 S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {

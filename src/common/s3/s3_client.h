@@ -16,6 +16,9 @@
 
 namespace sluice {
 
+// The code of the error where there is nothing to sign with.
+inline constexpr const char* kNoCredentials = "NoCredentials";
+
 class S3Client final : public ObjectStore {
  public:
   struct Options {
@@ -78,10 +81,12 @@ class S3Client final : public ObjectStore {
   // Computes the checksum of the body and adds its headers.
   [[nodiscard]] ContentChecksum add_checksum(Call& call) const;
   void send(Call call, AnswerCompletion completion);
+  void send_waiting();
   [[nodiscard]] HttpRequest sign(const Call& call, const Credentials& credentials);
   [[nodiscard]] const sigv4::SigningKey& signing_key(const Credentials& credentials,
                                                      const sigv4::Scope& scope);
   [[nodiscard]] Answer judge(const Call& call, HttpOutcome outcome);
+  void judge_credentials(StoreError& error, std::uint64_t serial);
   void learn(const StoreError& error, const HttpResponse& response, bool conditional);
 
   Options options_;
@@ -90,10 +95,13 @@ class S3Client final : public ObjectStore {
   const Clock& clock_;
   CurlClient http_;
   std::deque<std::function<void()>> deferred_;  // completions of what could not be sent
-  std::chrono::nanoseconds clock_offset_{0};    // the store's clock minus ours
-  bool conditional_put_ = true;                 // until the store says that it cannot
-  bool fresh_connection_ = false;               // the next request takes one
-  std::string signing_key_for_;                 // day and access key of signing_key_
+  // What is sent when the credentials that are being fetched have come.
+  std::deque<std::pair<Call, AnswerCompletion>> waiting_;
+  std::uint64_t refused_serial_ = 0;          // of the credentials refused last
+  std::chrono::nanoseconds clock_offset_{0};  // the store's clock minus ours
+  bool conditional_put_ = true;               // until the store says that it cannot
+  bool fresh_connection_ = false;             // the next request takes one
+  std::string signing_key_for_;               // day and access key of signing_key_
   sigv4::SigningKey signing_key_{};
 };
 
