@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 
+#include "commands/credentials_of.h"
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
 #include "commands/store_of.h"
@@ -126,16 +127,32 @@ std::vector<CheckLine> check_store(const Config& config, Filesystem& filesystem)
                  " may not be written by this user"}};
   }
   SystemClock clock;
+  std::optional<ConfiguredCredentials> credentials;
+  std::vector<CheckLine> lines;
+  if (config.uses_s3()) {
+    credentials.emplace(config, ConfiguredCredentials::Outside{filesystem, clock});
+    lines = judge_credentials(credentials->fetch());
+    if (std::any_of(lines.begin(), lines.end(),
+                    [](const CheckLine& line) { return line.verdict == Verdict::failure; })) {
+      return lines;
+    }
+    credentials->start();
+  }
   // A name of our own: the temporary files of a running server are not ours.
   const std::string instance = "check-" + std::to_string(::getpid());
-  auto store = store_of(config, instance, {filesystem, clock});
+  auto store = store_of(config, instance,
+                        {.filesystem = filesystem,
+                         .clock = clock,
+                         .credentials = credentials ? &credentials->provider() : nullptr});
   if (!store) {
-    return {{Verdict::failure, "store", store.error().message}};
+    lines.push_back({Verdict::failure, "store", store.error().message});
+    return lines;
   }
-  const auto probes =
-      probe_store(*store->store,
-                  {{config.prefix, config.quarantine_prefix}, instance, std::chrono::seconds(30)});
-  return judge_probes(probes, store->store->describe());
+  const auto probes = probe_store(
+      **store, {{config.prefix, config.quarantine_prefix}, instance, std::chrono::seconds(30)});
+  const auto judged = judge_probes(probes, (*store)->describe());
+  lines.insert(lines.end(), judged.begin(), judged.end());
+  return lines;
 }
 
 }  // namespace
@@ -194,6 +211,27 @@ std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem)
   lines.push_back(check_room(config, filesystem));
   if (lines.front().verdict != Verdict::failure) {
     lines.push_back(check_sync(filesystem, existing));
+  }
+  return lines;
+}
+
+std::vector<CheckLine> judge_credentials(const CredentialReport& report) {
+  if (report.origin && report.error.empty()) {
+    return {{Verdict::ok, "credentials", describe(*report.origin)}};
+  }
+  std::vector<CheckLine> lines;
+  for (const TriedLink& link : report.tried) {
+    if (link.configured) {
+      lines.push_back({Verdict::failure, "credentials", link.name + ": " + link.reason});
+    } else {
+      lines.push_back(
+          {Verdict::warning, "credentials", "not from " + link.name + ": " + link.reason});
+    }
+  }
+  if (lines.empty() || lines.back().verdict != Verdict::failure) {
+    lines.push_back({Verdict::failure, "credentials",
+                     "nothing gives any: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
+                     "profile, or a role for this machine"});
   }
   return lines;
 }

@@ -8,6 +8,7 @@
 
 #include "common/config/config.h"
 #include "common/platform/filesystem.h"
+#include "common/s3/refreshing_credentials.h"
 #include "common/s3/store_probe.h"
 
 namespace sluice {
@@ -25,6 +26,8 @@ int check_command(const Config& config);
 // The parts. All block for a few file operations.
 std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem);
 CheckLine check_sync(Filesystem& filesystem, const Path& directory);
+// Which link of the chain gave the credentials, for whom and until when; or what each link said.
+std::vector<CheckLine> judge_credentials(const CredentialReport& report);
 // What the probes of a store found.
 std::vector<CheckLine> judge_probes(const std::vector<PrefixProbe>& probes,
                                     const std::string& store);

@@ -19,7 +19,7 @@ std::uint64_t part_bytes(const Config& config) {
 
 }  // namespace
 
-EgressHalf::EgressHalf(const Parts& parts, StoreOfConfig store)
+EgressHalf::EgressHalf(const Parts& parts, std::unique_ptr<ObjectStore> store)
     : memory_(parts.config.egress_memory_bytes()),
       store_(std::move(store)),
       rotate_in_(parts.config.queue_capacity),
@@ -79,9 +79,8 @@ void EgressHalf::build_upload(const Parts& parts) {
   options.stop = &stop_;
   options.leftover_prefixes = {parts.config.prefix, parts.config.quarantine_prefix};
   uploader_ = std::make_unique<Uploader>(
-      options,
-      Uploader::Outside{*store_.store, parts.stream, ledger_, parts.books, parts.conditions,
-                        parts.clock, upload_starved_after_, parts.object_ratio});
+      options, Uploader::Outside{*store_, parts.stream, ledger_, parts.books, parts.conditions,
+                                 parts.clock, upload_starved_after_, parts.object_ratio});
   pipeline_.stage("upload", *uploader_, converted_, outcomes_out_, nullptr);
 }
 

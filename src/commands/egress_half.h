@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "commands/queue_level.h"
-#include "commands/store_of.h"
 #include "common/admin/conditions.h"
 #include "common/config/config.h"
 #include "common/pipeline/pipeline.h"
 #include "common/platform/clock.h"
+#include "common/s3/object_store.h"
 #include "common/spool/ledger.h"
 #include "common/spool/spool_directory.h"
 #include "common/spool/stream_directory.h"
@@ -53,7 +53,7 @@ class EgressHalf {
     LiveRatio& object_ratio;
   };
   // The store is its own: what is in flight when it dies is forgotten with it.
-  EgressHalf(const Parts& parts, StoreOfConfig store);
+  EgressHalf(const Parts& parts, std::unique_ptr<ObjectStore> store);
 
   void start() { pipeline_.start(); }
   // Ends it wherever it is, and waits for that.
@@ -72,7 +72,7 @@ class EgressHalf {
   std::atomic<bool> stop_{false};
   UploadStarvedAfter upload_starved_after_{0};
   MemoryBudget memory_;  // before the store: what is in flight there is charged to it
-  StoreOfConfig store_;
+  std::unique_ptr<ObjectStore> store_;
   // In flow order.
   BoundedQueue<RotateInput> rotate_in_;
   BoundedQueue<Block> blocks_;

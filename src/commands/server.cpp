@@ -7,8 +7,10 @@
 
 #include "commands/exit_code.h"
 #include "commands/server_reports.h"
+#include "commands/store_of.h"
 #include "common/base/check.h"
 #include "common/log/log.h"
+#include "common/s3/s3_client.h"
 #include "common/s3/store_probe.h"
 #include "common/spool/ledger.h"
 
@@ -70,13 +72,25 @@ int Server::open_spool() {
   return kExitClean;
 }
 
+Result<std::unique_ptr<ObjectStore>> Server::make_store() {
+  return store_of(config_, instance_,
+                  {.filesystem = filesystem_,
+                   .clock = clock_,
+                   .credentials = credentials_ ? &credentials_->provider() : nullptr});
+}
+
 int Server::open_store() {
-  auto store = store_of(config_, instance_, {filesystem_, clock_});
+  if (config_.uses_s3()) {
+    credentials_ = std::make_unique<ConfiguredCredentials>(
+        config_, ConfiguredCredentials::Outside{.filesystem = filesystem_, .clock = clock_});
+    credentials_->start();
+  }
+  auto store = make_store();
   if (!store) {
     return refuse(kExitConfiguration, "store", store.error().message);
   }
   store_ = std::move(*store);
-  objects_ = store_.store->describe();
+  objects_ = store_->describe();
   const bool delivered_before = highest_segment_in_ledger(filesystem_, config_.spool_dir) != 0;
   if (delivered_before && !config_.uses_s3()) {
     return kExitClean;
@@ -84,10 +98,10 @@ int Server::open_store() {
   // A secret that was changed since must not refuse the feed, and a store that is down must not
   // hold it up: a later start only learns whether the store knows conditions.
   const auto probes = probe_store(
-      *store_.store, delivered_before ? StoreProbe{{config_.prefix}, instance_, kLaterProbeDeadline}
-                                      : StoreProbe{{config_.prefix, config_.quarantine_prefix},
-                                                   instance_,
-                                                   kFirstProbeDeadline});
+      *store_, delivered_before ? StoreProbe{{config_.prefix}, instance_, kLaterProbeDeadline}
+                                : StoreProbe{{config_.prefix, config_.quarantine_prefix},
+                                             instance_,
+                                             kFirstProbeDeadline});
   if (std::any_of(probes.begin(), probes.end(),
                   [](const PrefixProbe& probe) { return probe.unconditional; })) {
     log::warning("store without conditions", {{"message", objects_ + " " + kUnconditional}});
@@ -104,11 +118,15 @@ int Server::open_store() {
         objects_ + ", prefix \"" + probe.prefix + "\": " + describe(*probe.error);
     const bool refused = probe.error->kind == StoreErrorKind::configuration ||
                          probe.error->kind == StoreErrorKind::refresh_credentials;
-    if (!refused || probe.prefix != config_.prefix) {
+    // A token service that is away must not refuse the feed, as a store that is away does not.
+    const bool may_pass = probe.error->code == kNoCredentials && credentials_ &&
+                          credentials_->provider().report().may_pass;
+    if (!refused || may_pass || probe.prefix != config_.prefix) {
       log::warning("store probe failed", {{"message", message}});
       continue;
     }
-    return refuse(kExitFailed, "store", message);
+    return probe.error->code == kNoCredentials ? refuse(kExitConfiguration, "credentials", message)
+                                               : refuse(kExitFailed, "store", message);
   }
   return kExitClean;
 }
@@ -154,8 +172,8 @@ void Server::start() {
 }
 
 void Server::build_egress() {
-  if (store_.store == nullptr) {
-    auto store = store_of(config_, instance_, {filesystem_, clock_});
+  if (store_ == nullptr) {
+    auto store = make_store();
     if (!store) {
       conditions_.raise("egress", Conditions::Severity::not_ready,
                         "the store cannot be opened: " + store.error().message);
@@ -168,7 +186,6 @@ void Server::build_egress() {
       EgressHalf::Parts{config_, clock_, filesystem_, *spool_, *stream_, books_, conditions_,
                         pause_reading_, *prepared_, object_ratio_},
       std::move(store_));
-  store_ = {};
   egress->start();
   egress_link_.connect(&egress->inbox());
   const std::scoped_lock lock(halves_mutex_);
@@ -189,6 +206,7 @@ bool Server::watch() {
     seal_wanted_ = false;
   }
   watch_silence(now);
+  watch_credentials();
   spool_age_.look(now);
   return watch_egress(now);
 }
@@ -234,6 +252,23 @@ void Server::watch_silence(MonotonicTime now) {
   }
 }
 
+void Server::watch_credentials() {
+  if (!credentials_) {
+    return;
+  }
+  const CredentialReport report = credentials_->provider().report();
+  if (report.error.empty()) {
+    conditions_.clear("credentials");
+    return;
+  }
+  // Without any the store's prefixes are held, and say so.
+  std::string message = "credentials cannot be fetched anew: " + report.error;
+  if (report.origin) {
+    message += report.expired ? "; the old ones have expired" : "; the old ones serve on";
+  }
+  conditions_.raise("credentials", Conditions::Severity::alarm, std::move(message));
+}
+
 void Server::seal_now() { seal_wanted_ = true; }
 
 void Server::reload() {
@@ -245,6 +280,9 @@ void Server::reload() {
     return;
   }
   conditions_.clear("configuration");
+  if (credentials_) {
+    credentials_->provider().reread();
+  }
   log::set_level(config->log_level);
   log::info("configuration reloaded", {{"path", config_path_}});
 }
@@ -322,6 +360,9 @@ void Server::add_reports() {
                           {"bytes_max", config_.spool_bytes_max},
                           {"reading_paused", pause_reading_.load()},
                           {"oldest_event_age_seconds", spool_age_.seconds(clock_.wall_now())}};
+  });
+  reports_.add_section("credentials", [this] {
+    return credentials_ ? credentials_to_json(credentials_->provider().report()) : nlohmann::json();
   });
   reports_.add_section("memory", [this] { return with_halves(memory_to_json); });
   reports_.add_section("queues", [this] { return with_halves(queues_to_json); });

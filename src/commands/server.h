@@ -9,12 +9,12 @@
 #include <optional>
 #include <string>
 
+#include "commands/credentials_of.h"
 #include "commands/egress_half.h"
 #include "commands/egress_link.h"
 #include "commands/egress_restarts.h"
 #include "commands/ingest_half.h"
 #include "commands/spool_age.h"
-#include "commands/store_of.h"
 #include "common/admin/admin_server.h"
 #include "common/admin/conditions.h"
 #include "common/admin/reports.h"
@@ -40,7 +40,7 @@ class Server {
   bool watch();
   void seal_now();
   // Reads the configuration file again and applies the log level; keeps the old one where it is
-  // bad.
+  // bad. Fetches credentials anew.
   void reload();
   // Stops accepting, brings everything to the disk, uploads until DRAIN_TIMEOUT. `wait` blocks for
   // a moment and says whether the operator asks to hurry: then what is on disk stays there. The
@@ -55,6 +55,7 @@ class Server {
 
   int open_spool();
   int open_store();
+  Result<std::unique_ptr<ObjectStore>> make_store();
   int open_listeners();
   void add_reports();
   using HalvesReport =
@@ -64,6 +65,7 @@ class Server {
   void stop_egress();
   bool watch_egress(MonotonicTime now);
   void watch_silence(MonotonicTime now);
+  void watch_credentials();
   void log_totals(std::string_view event) const;
 
   const Config& config_;
@@ -77,8 +79,9 @@ class Server {
   std::unique_ptr<SpoolDirectory> spool_;
   std::unique_ptr<StreamDirectory> stream_;
   std::string instance_;
-  StoreOfConfig store_;  // until egress takes it
-  std::string objects_;  // what it is called
+  std::unique_ptr<ConfiguredCredentials> credentials_;  // of an S3 store; outlives it
+  std::unique_ptr<ObjectStore> store_;                  // until egress takes it
+  std::string objects_;                                 // what it is called
   std::optional<TcpListener> listener_;
   EgressLink egress_link_;
   std::unique_ptr<BoundedQueue<PreparedSegment>> prepared_;

@@ -59,6 +59,18 @@ nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egr
   return threads;
 }
 
+nlohmann::json credentials_to_json(const CredentialReport& report) {
+  const auto text = [](const std::string& known) {
+    return known.empty() ? nlohmann::json() : nlohmann::json(known);
+  };
+  const CredentialOrigin origin = report.origin.value_or(CredentialOrigin{});
+  return {{"source", text(origin.source)},
+          {"for", text(origin.identity)},
+          {"key_id_end", text(origin.key_id_end)},
+          {"expires_at", text(origin.expires_at ? to_iso8601(*origin.expires_at) : "")},
+          {"error", text(report.error)}};
+}
+
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress) {
   for (const QueueLevel& level : queues_of(ingest, egress)) {
     page.gauge("sluice_queue_items", "items in a queue", {{"queue", level.name}},

@@ -8,6 +8,7 @@
 #include "commands/books_page.h"
 #include "commands/egress_half.h"
 #include "commands/ingest_half.h"
+#include "common/s3/refreshing_credentials.h"
 
 namespace sluice {
 
@@ -16,6 +17,8 @@ nlohmann::json memory_to_json(const IngestHalf* ingest, const EgressHalf* egress
 // [{"name", "size", "capacity"}] in flow order
 nlohmann::json queues_to_json(const IngestHalf* ingest, const EgressHalf* egress);
 nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egress);
+// {"source", "for", "key_id_end", "expires_at", "error"}; null is what is not known, or never.
+nlohmann::json credentials_to_json(const CredentialReport& report);
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress);
 
 // "2026-11-21T09:14:07Z"

@@ -1,5 +1,6 @@
 #include "commands/store_of.h"
 
+#include "common/base/check.h"
 #include "common/s3/directory_store.h"
 #include "common/s3/s3_client.h"
 
@@ -37,26 +38,21 @@ S3Client::Options s3_options(const Config& config) {
 
 }  // namespace
 
-Result<StoreOfConfig> store_of(const Config& config, const std::string& instance,
-                               const StoreOutside& outside) {
-  StoreOfConfig made;
+Result<std::unique_ptr<ObjectStore>> store_of(const Config& config, const std::string& instance,
+                                              const StoreOutside& outside) {
   if (!config.uses_s3()) {
     auto store = DirectoryStore::open(outside.filesystem, {config.output_dir, instance});
     if (!store) {
       return store.error();
     }
-    made.store = std::move(*store);
-    return made;
+    return std::unique_ptr<ObjectStore>(std::move(*store));
   }
-  made.credentials = std::make_unique<EnvironmentCredentials>(Credentials{
-      config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token});
-  S3Client::Options options = s3_options(config);
-  auto store = S3Client::make(std::move(options), {*made.credentials, outside.clock});
+  CHECK_THAT(outside.credentials != nullptr);
+  auto store = S3Client::make(s3_options(config), {*outside.credentials, outside.clock});
   if (!store) {
     return store.error();
   }
-  made.store = std::move(*store);
-  return made;
+  return std::unique_ptr<ObjectStore>(std::move(*store));
 }
 
 }  // namespace sluice

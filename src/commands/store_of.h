@@ -13,20 +13,16 @@
 
 namespace sluice {
 
-struct StoreOfConfig {
-  std::unique_ptr<CredentialsProvider> credentials;  // outlives the store; empty for a directory
-  std::unique_ptr<ObjectStore> store;
-};
-
-// Both outlive the store.
+// All outlive the store.
 struct StoreOutside {
   Filesystem& filesystem;
   const Clock& clock;
+  CredentialsProvider* credentials = nullptr;  // of an S3 store
 };
 
 // `instance` names the temporary files of a directory. Fatal where the settings cannot work or the
 // directory cannot be made; asks nothing of an S3 store yet.
-Result<StoreOfConfig> store_of(const Config& config, const std::string& instance,
-                               const StoreOutside& outside);
+Result<std::unique_ptr<ObjectStore>> store_of(const Config& config, const std::string& instance,
+                                              const StoreOutside& outside);
 
 }  // namespace sluice

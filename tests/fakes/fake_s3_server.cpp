@@ -14,13 +14,11 @@
 
 namespace sluice {
 
-FakeS3Server::FakeS3Server(std::vector<std::string> arguments, std::string tls_directory)
-    : tls_directory_(std::move(tls_directory)) {
-  if (!tls_directory_.empty()) {
-    arguments.insert(arguments.end(), {"--tls", tls_directory_});
-  }
+PythonServer::PythonServer(const std::string& script, std::vector<std::string> arguments,
+                           std::string ca_file)
+    : ca_file_(std::move(ca_file)) {
   arguments.insert(arguments.begin(),
-                   {"python3", SLUICE_SOURCE_ROOT "/tests/fakes/s3_server.py", "--stdin-lifeline"});
+                   {"python3", SLUICE_SOURCE_ROOT "/tests/fakes/" + script, "--stdin-lifeline"});
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) {
@@ -48,12 +46,12 @@ FakeS3Server::FakeS3Server(std::vector<std::string> arguments, std::string tls_d
   }
   ::close(out[0]);
   if (line.empty()) {
-    throw std::runtime_error("s3_server.py did not start");
+    throw std::runtime_error(script + " did not start");
   }
   port_ = std::stoi(line);
 }
 
-FakeS3Server::~FakeS3Server() {
+PythonServer::~PythonServer() {
   ::close(lifeline_);
   ::kill(pid_, SIGTERM);
   ::waitpid(pid_, nullptr, 0);
@@ -71,7 +69,7 @@ std::size_t FakeS3Server::overwrites() {
   return count;
 }
 
-nlohmann::json FakeS3Server::control(const std::string& name, const nlohmann::json& body) {
+nlohmann::json PythonServer::control(const std::string& name, const nlohmann::json& body) {
   HttpRequest request{.method = body.is_null() ? "GET" : "POST",
                       .url = url() + "/_control/" + name};
   request.limits.body_bytes_max = 256 * kMiB;
@@ -89,7 +87,7 @@ nlohmann::json FakeS3Server::control(const std::string& name, const nlohmann::js
     client.poll(MonotonicTime::max());
   }
   if (outcome->error || outcome->response.status != 200) {
-    throw std::runtime_error("s3_server.py: control " + name + " failed");
+    throw std::runtime_error("control " + name + " failed");
   }
   return nlohmann::json::parse(outcome->response.body);
 }

@@ -12,22 +12,42 @@
 
 namespace sluice {
 
-class FakeS3Server {
+// A server of tests/fakes/ as a process, which ends with this.
+class PythonServer {
  public:
-  // `arguments` as s3_server.py takes them. `tls_directory`, where it is not empty, makes it serve
-  // https, with the authority of its certificate in ca_file().
-  explicit FakeS3Server(std::vector<std::string> arguments = {}, std::string tls_directory = {});
-  FakeS3Server(const FakeS3Server&) = delete;
-  FakeS3Server& operator=(const FakeS3Server&) = delete;
-  ~FakeS3Server();
+  // The name of the script, and what it takes beside --stdin-lifeline.
+  explicit PythonServer(const std::string& script, std::vector<std::string> arguments = {},
+                        std::string ca_file = {});
+  PythonServer(const PythonServer&) = delete;
+  PythonServer& operator=(const PythonServer&) = delete;
+  ~PythonServer();
 
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] std::string url() const {
-    return (tls_directory_.empty() ? "http" : "https") + ("://127.0.0.1:" + std::to_string(port_));
+    return (ca_file_.empty() ? "http" : "https") + ("://127.0.0.1:" + std::to_string(port_));
   }
-  [[nodiscard]] std::string ca_file() const {
-    return tls_directory_.empty() ? "" : tls_directory_ + "/ca.pem";
-  }
+  // Of the authority that signed its certificate; empty where it serves http.
+  [[nodiscard]] const std::string& ca_file() const { return ca_file_; }
+
+  // POST where there is a body, else GET. Not const: it changes the server.
+  // NOLINTNEXTLINE(readability-make-member-function-const)
+  nlohmann::json control(const std::string& name, const nlohmann::json& body);
+
+ private:
+  std::string ca_file_;
+  pid_t pid_ = -1;
+  int lifeline_ = -1;
+  int port_ = 0;
+};
+
+class FakeS3Server : public PythonServer {
+ public:
+  // `arguments` as s3_server.py takes them. `tls_directory`, where it is not empty, makes it serve
+  // https, with the authority of its certificate in ca_file().
+  explicit FakeS3Server(std::vector<std::string> arguments = {},
+                        const std::string& tls_directory = {})
+      : PythonServer("s3_server.py", with_tls(std::move(arguments), tls_directory),
+                     tls_directory.empty() ? "" : tls_directory + "/ca.pem") {}
 
   void fault(const nlohmann::json& fault) { static_cast<void>(control("fault", fault)); }
   void clear() { static_cast<void>(control("clear", nlohmann::json::object())); }
@@ -41,14 +61,13 @@ class FakeS3Server {
   [[nodiscard]] std::size_t overwrites();
 
  private:
-  // POST where there is a body, else GET. Not const: it changes the server.
-  // NOLINTNEXTLINE(readability-make-member-function-const)
-  nlohmann::json control(const std::string& name, const nlohmann::json& body);
-
-  std::string tls_directory_;
-  pid_t pid_ = -1;
-  int lifeline_ = -1;
-  int port_ = 0;
+  static std::vector<std::string> with_tls(std::vector<std::string> arguments,
+                                           const std::string& directory) {
+    if (!directory.empty()) {
+      arguments.insert(arguments.end(), {"--tls", directory});
+    }
+    return arguments;
+  }
 };
 
 }  // namespace sluice

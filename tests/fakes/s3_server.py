@@ -53,7 +53,9 @@ Control, unsigned, JSON in and out:
   POST /_control/clear               forget all faults and denials
   POST /_control/deny_prefix         {"prefix": "quarantine/", "deny": true}: 403 AccessDenied
   POST /_control/set                 {"secret_key", "access_key", "session_token", "clock_offset",
-                                     "conditional", "checksums", "region"}: any of them
+                                     "conditional", "checksums", "region"}: any of them. A
+                                     session_token "until" takes every "until-<epoch>" before that
+                                     time
 Once: `curl -s localhost:PORT/_control/log`.
 """
 
@@ -281,7 +283,10 @@ def verify_signature(store, handler, path, query):
     if abs(at - store.now()) > MAX_SKEW_SECONDS:
         raise S3Error(403, "RequestTimeTooSkewed",
                       "The difference between the request time and the current time is too large.")
-    if store.session_token and handler.headers.get("x-amz-security-token") != store.session_token:
+    token = handler.headers.get("x-amz-security-token", "")
+    lasts = re.fullmatch(r"until-(\d+)", token) if store.session_token == "until" else None
+    if store.session_token and token != store.session_token \
+            and not (lasts and float(lasts[1]) > store.now()):
         raise S3Error(400, "ExpiredToken", "The provided token has expired.")
     lines = []
     for name in names:

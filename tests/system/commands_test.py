@@ -34,7 +34,8 @@ def test_bad_settings_exit_2_and_say_why(scratch):
             ({"MAX_FILE_SIZE": "5GiB"}, "SPOOL_MAX_BYTES"),
             ({"PROTOCOLS": "logs"}, "this version serves xml only"),
             ({"OUTPUT_DIR": "", "PREFIX": "x/"}, "neither BUCKET_NAME nor OUTPUT_DIR"),
-            ({"BUCKET_NAME": "b-1"}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not")]:
+            ({"BUCKET_NAME": "b-1", "AWS_ACCESS_KEY_ID": "AKIA"}, "AWS_SECRET_ACCESS_KEY is not"),
+            ({"BUCKET_NAME": "b-1", "AWS_SECRET_ACCESS_KEY": "canary"}, "AWS_ACCESS_KEY_ID is not")]:
         for command in ("config", "check", "status", "rotate"):
             assert sentence in run(server, command, expected=2, **settings)
     assert "no-such.json" in run(server, "config", "--config", "no-such.json", expected=2)

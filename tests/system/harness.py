@@ -231,41 +231,16 @@ def run_sluice(*arguments, settings=(), expected=0, cwd=None):
     return done
 
 
-class FakeS3:
-    """tests/fakes/s3_server.py as a process; its directory holds the objects."""
+class Fake:
+    """A server of tests/fakes/ as a process, with its control endpoints."""
 
-    ACCESS_KEY = "AKIATEST"
-    SECRET_KEY = "canary-secret-5f1d0c"
-    BUCKET = "bucket"
-
-    def __init__(self, directory, *arguments, tls=False):
-        self.directory = pathlib.Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        # The authority of its certificate, which it makes itself.
-        self.ca_file = self.directory / "ca.pem" if tls else None
+    def __init__(self, script, *arguments, ca_file=None):
+        self.ca_file = ca_file  # with it, it serves https
         self.process = subprocess.Popen(
-            [sys.executable, TOP / "tests" / "fakes" / "s3_server.py", "--directory",
-             self.directory, "--bucket", self.BUCKET, "--access-key", self.ACCESS_KEY,
-             "--secret-key", self.SECRET_KEY, "--host-suffix", "localhost", "--stdin-lifeline",
-             *(["--tls", self.directory] if tls else []), *arguments],
+            [sys.executable, TOP / "tests" / "fakes" / script, *arguments, "--stdin-lifeline"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.port = int(self.process.stdout.readline())
-
-    @property
-    def objects(self):
-        return self.directory / "objects" / self.BUCKET
-
-    def settings(self, **more):
-        return {
-            "OUTPUT_DIR": None,
-            "BUCKET_NAME": self.BUCKET,
-            "AWS_ENDPOINT_URL": f"http{'s' * bool(self.ca_file)}://127.0.0.1:{self.port}",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": self.ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": self.SECRET_KEY,
-            "RETRY_BASE_DELAY": "0.05",
-            "CONFIG_PROBE_INTERVAL": "0.2",
-        } | more
+        self.url = f"http{'s' * bool(ca_file)}://127.0.0.1:{self.port}"
 
     def control(self, path, **body):
         if self.ca_file:
@@ -290,6 +265,47 @@ class FakeS3:
         self.process.communicate()
 
 
+class FakeMetadata(Fake):
+    """tests/fakes/metadata_server.py: gives the keys of FakeS3."""
+
+    def __init__(self):
+        super().__init__("metadata_server.py", "--access-key", FakeS3.ACCESS_KEY, "--secret-key",
+                         FakeS3.SECRET_KEY)
+
+
+class FakeS3(Fake):
+    """tests/fakes/s3_server.py; its directory holds the objects."""
+
+    ACCESS_KEY = "AKIATEST"
+    SECRET_KEY = "canary-secret-5f1d0c"
+    BUCKET = "bucket"
+
+    def __init__(self, directory, *arguments, tls=False):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Its certificate and the authority of that it makes itself.
+        super().__init__("s3_server.py", "--directory", self.directory, "--bucket", self.BUCKET,
+                         "--access-key", self.ACCESS_KEY, "--secret-key", self.SECRET_KEY,
+                         "--host-suffix", "localhost", *(["--tls", self.directory] if tls else []),
+                         *arguments, ca_file=self.directory / "ca.pem" if tls else None)
+
+    @property
+    def objects(self):
+        return self.directory / "objects" / self.BUCKET
+
+    def settings(self, **more):
+        return {
+            "OUTPUT_DIR": None,
+            "BUCKET_NAME": self.BUCKET,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": self.ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": self.SECRET_KEY,
+            "RETRY_BASE_DELAY": "0.05",
+            "CONFIG_PROBE_INTERVAL": "0.2",
+        } | more
+
+
 class Scratch:
     """A directory for one test, and all that it starts there; with the test they end."""
 
@@ -306,6 +322,11 @@ class Scratch:
         store = FakeS3(self.path / "s3", *arguments, tls=tls)
         self.started.append(store)
         return store
+
+    def fake_metadata(self):
+        metadata = FakeMetadata()
+        self.started.append(metadata)
+        return metadata
 
     def end(self, keep):
         for one in self.started:

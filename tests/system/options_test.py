@@ -338,6 +338,151 @@ def check_aws_session_token(scratch):
     assert server.wait() == 1, server.log_tail()
 
 
+# ---- credentials
+
+
+def without_keys(scratch, store, **settings):
+    return store.settings(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None,
+                          HOME=scratch.path / "home", AWS_EC2_METADATA_DISABLED="true") | settings
+
+
+def origin(scratch, expected=0, **settings):
+    """What `sluice check` says of the credentials."""
+    settings = {name: value for name, value in settings.items() if value is not None}
+    text = harness.run_sluice("check", expected=expected, cwd=scratch.path, settings={
+        "SPOOL_DIR": scratch.path / "spool", "PORT": 0, "ADMIN_PORT": 0} | settings).stdout
+    return "\n".join(line for line in text.splitlines() if line.split()[1] == "credentials")
+
+
+def file_with(scratch, name, content):
+    (scratch.path / name).write_text(content)
+    return scratch.path / name
+
+
+def check_key_file(scratch, setting):
+    store = scratch.fake_s3()
+    store.control("set", session_token="token-1")
+    contents = {"AWS_ACCESS_KEY_ID": store.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": store.SECRET_KEY,
+                "AWS_SESSION_TOKEN": "token-1"}
+    path = file_with(scratch, "file", contents.pop(setting) + "\n")
+    settings = without_keys(scratch, store, **contents, **{setting + "_FILE": path})
+    assert str(path) in origin(scratch, **settings)
+    path.write_text("wrong\n")
+    origin(scratch, expected=1, **settings)
+
+
+def check_aws_access_key_id_file(scratch):
+    check_key_file(scratch, "AWS_ACCESS_KEY_ID")
+
+
+def check_aws_secret_access_key_file(scratch):
+    check_key_file(scratch, "AWS_SECRET_ACCESS_KEY")
+
+
+def check_aws_session_token_file(scratch):
+    check_key_file(scratch, "AWS_SESSION_TOKEN")
+
+
+def web_identity(scratch, token="web-token", **settings):
+    store, metadata = scratch.fake_s3(), scratch.fake_metadata()
+    return without_keys(scratch, store, **{
+        "AWS_ENDPOINT_URL_STS": metadata.url, "AWS_ROLE_ARN": "arn:aws:iam::1:role/pod",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": file_with(scratch, "token", token)} | settings)
+
+
+def check_aws_web_identity_token_file(scratch):
+    assert "from the web identity token in" in origin(scratch, **web_identity(scratch))
+    assert "AccessDenied" in origin(scratch, expected=1, **web_identity(scratch, token="other"))
+
+
+def check_aws_role_arn(scratch):
+    settings = web_identity(scratch, AWS_ROLE_ARN="arn:aws:iam::1:role/gate")
+    assert "assumed-role/gate/" in origin(scratch, **settings)
+
+
+def check_aws_role_session_name(scratch):
+    settings = web_identity(scratch, AWS_ROLE_SESSION_NAME="gate-7")
+    assert "assumed-role/pod/gate-7" in origin(scratch, **settings)
+
+
+def check_aws_endpoint_url_sts(scratch):
+    assert "assumed-role/pod/" in origin(scratch, **web_identity(scratch))
+    refused = web_identity(scratch, AWS_ENDPOINT_URL_STS="http://127.0.0.1:1")
+    assert "http://127.0.0.1:1 does not answer" in origin(scratch, expected=1, **refused)
+
+
+def profile_file(scratch, store, name, section):
+    return file_with(scratch, name, f"[{section}]\naws_access_key_id = {store.ACCESS_KEY}\n"
+                                    f"aws_secret_access_key = {store.SECRET_KEY}\n")
+
+
+def check_aws_profile(scratch):
+    store = scratch.fake_s3()
+    settings = without_keys(scratch, store, AWS_SHARED_CREDENTIALS_FILE=profile_file(
+        scratch, store, "keys", "prod"))
+    origin(scratch, expected=1, **settings)
+    assert "from profile 'prod'" in origin(scratch, AWS_PROFILE="prod", **settings)
+
+
+def check_aws_shared_credentials_file(scratch):
+    store = scratch.fake_s3()
+    path = profile_file(scratch, store, "keys", "default")
+    settings = without_keys(scratch, store, AWS_SHARED_CREDENTIALS_FILE=path)
+    assert f"from profile 'default' in {path}" in origin(scratch, **settings)
+
+
+def check_aws_config_file(scratch):
+    store = scratch.fake_s3()
+    path = profile_file(scratch, store, "config", "profile prod")
+    settings = without_keys(scratch, store, AWS_CONFIG_FILE=path, AWS_PROFILE="prod")
+    assert f"from profile 'prod' in {path}" in origin(scratch, **settings)
+
+
+def check_aws_container_credentials_relative_uri(scratch):
+    # 169.254.170.2 is not here: the form is checked, and nothing is asked.
+    settings = without_keys(scratch, scratch.fake_s3(),
+                            AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="no-slash")
+    assert "must begin with '/'" in origin(scratch, expected=1, **settings)
+
+
+def container(scratch, **settings):
+    return without_keys(scratch, scratch.fake_s3(), AWS_CONTAINER_CREDENTIALS_FULL_URI=
+                        scratch.fake_metadata().url + "/v1/credentials", **settings)
+
+
+def check_aws_container_credentials_full_uri(scratch):
+    settings = container(scratch, AWS_CONTAINER_AUTHORIZATION_TOKEN="container-token")
+    assert "from the container's endpoint" in origin(scratch, **settings)
+    settings["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://192.0.2.1/credentials"
+    assert "must be https" in origin(scratch, expected=1, **settings)
+
+
+def check_aws_container_authorization_token(scratch):
+    settings = container(scratch, AWS_CONTAINER_AUTHORIZATION_TOKEN="another")
+    assert "HTTP 401" in origin(scratch, expected=1, **settings)
+
+
+def check_aws_container_authorization_token_file(scratch):
+    path = file_with(scratch, "token", "container-token\n")
+    settings = container(scratch, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=path)
+    assert "from the container's endpoint" in origin(scratch, **settings)
+
+
+def check_aws_ec2_metadata_disabled(scratch):
+    settings = without_keys(scratch, scratch.fake_s3(), AWS_EC2_METADATA_SERVICE_ENDPOINT=
+                            scratch.fake_metadata().url)
+    assert "AWS_EC2_METADATA_DISABLED is set" in origin(scratch, expected=1, **settings)
+    settings["AWS_EC2_METADATA_DISABLED"] = "false"
+    assert "test-role" in origin(scratch, **settings)
+
+
+def check_aws_ec2_metadata_service_endpoint(scratch):
+    metadata = scratch.fake_metadata()
+    settings = without_keys(scratch, scratch.fake_s3(), AWS_EC2_METADATA_DISABLED=None,
+                            AWS_EC2_METADATA_SERVICE_ENDPOINT=metadata.url)
+    assert f"the instance metadata service at {metadata.url}" in origin(scratch, **settings)
+
+
 def check_max_retries(scratch):
     for tries in (2, 4):
         store = scratch.fake_s3()
@@ -569,7 +714,7 @@ def check_sluice_log_level(scratch):
 
 CHECKS = {name.removeprefix("check_").upper(): function
           for name, function in (globals() | vars(s3_options)).items()
-          if name.startswith("check_") and name != "check_thread_count"}
+          if name.startswith("check_") and name not in ("check_thread_count", "check_key_file")}
 
 
 def printed_options():

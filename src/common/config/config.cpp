@@ -163,6 +163,9 @@ Result<Config> load_config(const ConfigSources& sources) {
     config.settings.push_back(SettingValue{std::string(setting.name), "",
                                            given ? given->source : "default", given.has_value()});
   }
+  if (const auto home = sources.environment.find("HOME"); home != sources.environment.end()) {
+    config.home = home->second;
+  }
   if (complaints.empty()) {
     apply_dependent_defaults(config);
     complaints = config_complaints(config);

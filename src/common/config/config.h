@@ -69,9 +69,6 @@ struct Config {
   std::string aws_region = "us-east-1";
   std::string aws_endpoint_url;
   bool s3_force_path_style = false;  // load_config: true with an endpoint, unless set
-  std::string aws_access_key_id;
-  std::string aws_secret_access_key;
-  std::string aws_session_token;
   bool s3_dualstack = false;
   bool s3_fips = false;
   bool s3_accelerate = false;
@@ -96,6 +93,27 @@ struct Config {
   std::uint64_t upload_concurrency = 8;
   Milliseconds config_probe_interval{std::chrono::seconds(60)};
 
+  // Credentials
+  std::string aws_access_key_id;
+  std::string aws_secret_access_key;
+  std::string aws_session_token;
+  std::string aws_access_key_id_file;
+  std::string aws_secret_access_key_file;
+  std::string aws_session_token_file;
+  std::string aws_web_identity_token_file;
+  std::string aws_role_arn;
+  std::string aws_role_session_name;  // empty: "sluice"
+  std::string aws_profile;            // empty: "default", which may be missing
+  std::string aws_shared_credentials_file;
+  std::string aws_config_file;
+  std::string aws_container_credentials_relative_uri;
+  std::string aws_container_credentials_full_uri;
+  std::string aws_container_authorization_token;
+  std::string aws_container_authorization_token_file;
+  bool aws_ec2_metadata_disabled = false;
+  std::string aws_ec2_metadata_service_endpoint = "http://169.254.169.254";
+  std::string aws_endpoint_url_sts;  // empty: AWS's for the region
+
   // Spool
   std::string spool_dir = "./data/spool";
   std::uint64_t spool_bytes_max = 10 * kGiB;
@@ -119,6 +137,8 @@ struct Config {
   Milliseconds drain_timeout{std::chrono::seconds(30)};
   log::Format log_format = log::Format::text;
   log::Level log_level = log::Level::info;
+
+  std::string home;  // HOME: where .aws lies; no setting
 
   // How it came about.
   std::vector<SettingValue> settings;  // all, in the table's order

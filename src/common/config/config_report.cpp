@@ -37,7 +37,8 @@ is in effect and where it comes from.
 - Times are numbers of the unit given, fractions allowed: `60`, `0.5`.
 - Switches are `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`, in any case.
 - An empty variable is an unset one (only `PREFIX` may be empty).
-- Secrets are taken from the environment only; no command, log line or page shows them.
+- Secrets are taken from the environment, or from files that other settings name; no command, log
+  line or page shows them.
 
 A bad value, or an unknown key in the file, is named with its source and ends the start with exit
 code 2. A variable that looks like a misspelt setting is warned about. `CURRENT_FILE` and

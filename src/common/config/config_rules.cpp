@@ -27,14 +27,17 @@ void check_store(const Config& config, std::vector<std::string>& complaints) {
     }
     return;
   }
-  const bool has_id = !config.aws_access_key_id.empty();
-  const bool has_secret = !config.aws_secret_access_key.empty();
-  if (!has_id || !has_secret) {
-    complaints.push_back(std::string("BUCKET_NAME is set, but ") +
-                         (has_id       ? "AWS_SECRET_ACCESS_KEY is"
-                          : has_secret ? "AWS_ACCESS_KEY_ID is"
-                                       : "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are") +
-                         " not: this version takes credentials from the environment only");
+  const bool has_id = !config.aws_access_key_id.empty() || !config.aws_access_key_id_file.empty();
+  const bool has_secret =
+      !config.aws_secret_access_key.empty() || !config.aws_secret_access_key_file.empty();
+  // Where neither is, another link of the chain may give both: only a fetch can tell.
+  if (has_id != has_secret) {
+    const std::string missing = has_id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID";
+    complaints.push_back("BUCKET_NAME is set, but " + missing + " is not, and neither is " +
+                         missing + "_FILE: set both halves of the key, or none");
+  }
+  if (!config.aws_web_identity_token_file.empty() && config.aws_role_arn.empty()) {
+    complaints.emplace_back("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not");
   }
 }
 

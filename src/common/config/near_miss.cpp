@@ -40,6 +40,25 @@ bool has_our_prefix(std::string_view name) {
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+// What the AWS SDKs and tools read and Sluice does not: near in letters or words to what it does.
+bool is_of_aws(std::string_view name) {
+  constexpr std::array<std::string_view, 14> kNames{"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+                                                    "AWS_EC2_METADATA_V1_DISABLED",
+                                                    "AWS_CA_BUNDLE",
+                                                    "AWS_DEFAULT_PROFILE",
+                                                    "AWS_ENDPOINT_URL_S3",
+                                                    "AWS_EXECUTION_ENV",
+                                                    "AWS_MAX_ATTEMPTS",
+                                                    "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+                                                    "AWS_METADATA_SERVICE_TIMEOUT",
+                                                    "AWS_PAGER",
+                                                    "AWS_RETRY_MODE",
+                                                    "AWS_SDK_LOAD_CONFIG",
+                                                    "AWS_SECURITY_TOKEN",
+                                                    "AWS_STS_REGIONAL_ENDPOINTS"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
 bool is_known(std::string_view name) {
   const auto settings = all_settings();
   return std::any_of(settings.begin(), settings.end(), [&](const Setting& setting) {
@@ -75,7 +94,7 @@ std::string_view nearest_setting(std::string_view name) {
 std::vector<std::string> environment_warnings(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> warnings;
   for (const auto& [name, value] : variables) {
-    if (value.empty() || is_known(name)) {
+    if (value.empty() || is_known(name) || is_of_aws(name)) {
       continue;
     }
     if (name == "CURRENT_FILE" || name == "TEMP_FILE") {

@@ -113,6 +113,18 @@ std::string region_complaint(std::string_view text) {
   return holds_only(text, "-") ? "" : "must be the name of a region, such as eu-central-1";
 }
 
+std::string role_complaint(std::string_view text) {
+  return text.starts_with("arn:") && text.size() <= 2048 && holds_only(text, ":/+=,.@_-")
+             ? ""
+             : "must be the ARN of a role, such as arn:aws:iam::123456789012:role/sluice";
+}
+
+std::string session_name_complaint(std::string_view text) {
+  return text.size() >= 2 && text.size() <= 64 && holds_only(text, "+=,.@_-")
+             ? ""
+             : "must be 2 to 64 letters, digits, '+', '=', ',', '.', '@', '_' and '-'";
+}
+
 std::string endpoint_complaint(std::string_view text) {
   constexpr std::string_view kForm = "must be http://host[:port] or https://host[:port]";
   const auto rest = behind_scheme(text);

@@ -12,6 +12,8 @@ std::string prefix_complaint(std::string_view text);
 std::string instance_complaint(std::string_view text);
 std::string bucket_complaint(std::string_view text);
 std::string region_complaint(std::string_view text);
+std::string role_complaint(std::string_view text);
+std::string session_name_complaint(std::string_view text);
 // http(s)://host[:port][/path]
 std::string endpoint_complaint(std::string_view text);
 // http(s)://[user:password@]host[:port]; never quotes the text

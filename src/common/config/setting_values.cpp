@@ -95,8 +95,9 @@ struct Assign {
   std::string operator()(const SecretField& field) const {
     // Anything else could split or end the request header that it goes into.
     for (const char c : text) {
-      if (c <= ' ' || c >= 0x7F) {
-        return "must be printable ASCII without spaces (is there a line break at its end?)";
+      if (c < ' ' || c >= 0x7F || (c == ' ' && !field.spaces)) {
+        return std::string("must be printable ASCII") + (field.spaces ? "" : " without spaces") +
+               " (is there a line break at its end?)";
       }
     }
     if (field.complaint != nullptr && !text.empty()) {

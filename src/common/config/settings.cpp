@@ -1,7 +1,10 @@
 #include "common/config/settings.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
+#include "common/config/credential_settings.h"
 #include "common/config/setting_rules.h"
 
 namespace sluice {
@@ -141,12 +144,6 @@ const auto& table() {
               "Addresses the bucket in the path instead of in the host name.",
               {},
               "true with AWS_ENDPOINT_URL, else false"},
-      Setting{"AWS_ACCESS_KEY_ID", kStore, SecretField{&Config::aws_access_key_id},
-              "Key id. From the environment only."},
-      Setting{"AWS_SECRET_ACCESS_KEY", kStore, SecretField{&Config::aws_secret_access_key},
-              "Secret key. From the environment only."},
-      Setting{"AWS_SESSION_TOKEN", kStore, SecretField{&Config::aws_session_token},
-              "Session token of temporary credentials. From the environment only."},
       Setting{"S3_DUALSTACK", kStore, FlagField{&Config::s3_dualstack},
               "Uses AWS's endpoints that answer over IPv6 too."},
       Setting{"S3_FIPS", kStore, FlagField{&Config::s3_fips},
@@ -299,6 +296,15 @@ const auto& table() {
 
 }  // namespace
 
-std::span<const Setting> all_settings() { return table(); }
+std::span<const Setting> all_settings() {
+  static const std::vector<Setting> settings = [] {
+    std::vector<Setting> all(table().begin(), table().end());
+    const auto behind_the_store = std::find_if(
+        all.begin(), all.end(), [](const Setting& setting) { return setting.group == kSpool; });
+    all.insert(behind_the_store, credential_settings().begin(), credential_settings().end());
+    return all;
+  }();
+  return settings;
+}
 
 }  // namespace sluice

@@ -22,7 +22,8 @@ struct TextField {
 };
 struct SecretField {
   std::string Config::*member;
-  std::string (*complaint)(std::string_view) = nullptr;
+  std::string (*complaint)(std::string_view) = nullptr;  // as of TextField
+  bool spaces = false;                                   // may hold some
 };
 struct FlagField {
   bool Config::*member;

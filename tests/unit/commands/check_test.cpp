@@ -117,6 +117,27 @@ TEST_CASE("a_refused_prefix_is_a_failure_with_the_stores_reason_and_a_left_probe
   CHECK(lines[2].verdict == Verdict::ok);
 }
 
+TEST_CASE("credentials_are_a_line_that_says_whose_or_a_line_for_each_link_that_gave_none") {
+  CredentialReport report;
+  report.origin = CredentialOrigin{.source = "the environment", .key_id_end = "MPLE"};
+  report.tried = {{.name = "first", .reason = "not set"}};
+  auto lines = judge_credentials(report);
+  REQUIRE(lines.size() == 1);
+  CHECK(to_text(lines[0]) ==
+        "ok    credentials  from the environment, key id …MPLE, without an end");
+
+  report = {.error = "nothing", .tried = {{.name = "first", .reason = "not set"}}};
+  lines = judge_credentials(report);
+  REQUIRE(lines.size() == 2);
+  CHECK(to_text(lines[0]) == "WARN  credentials  not from first: not set");
+  CHECK(lines[1].verdict == Verdict::failure);
+
+  report.tried.push_back({.name = "second", .reason = "HTTP 401", .configured = true});
+  lines = judge_credentials(report);
+  REQUIRE(lines.size() == 2);
+  CHECK(to_text(lines[1]) == "FAIL  credentials  second: HTTP 401");
+}
+
 TEST_CASE("the_directory_of_the_settings_takes_a_probe") {
   const ScratchDirectory scratch;
   PosixFilesystem filesystem;
@@ -126,7 +147,7 @@ TEST_CASE("the_directory_of_the_settings_takes_a_probe") {
   auto store = store_of(config, "test", {filesystem, clock});
   REQUIRE(store);
   const auto probes =
-      probe_store(*store->store, {{"a/", "b/"}, "test", std::chrono::milliseconds(20000)});
+      probe_store(**store, {{"a/", "b/"}, "test", std::chrono::milliseconds(20000)});
   REQUIRE(probes.size() == 2);
   CHECK_FALSE(probes[0].error);
   CHECK_FALSE(probes[1].error);

@@ -175,6 +175,12 @@ TEST_CASE("no_error_and_no_table_shows_a_secret") {
   CHECK(holds(table, "(set)"));
 }
 
+TEST_CASE("only_an_authorization_may_have_words") {
+  CHECK(load({{"AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic canary"}}));
+  CHECK_FALSE(load({{"AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary\r\nX: y"}}));
+  CHECK_FALSE(load({{"AWS_SESSION_TOKEN", "two words"}}));
+}
+
 TEST_CASE("half_a_store_is_refused_with_what_is_missing") {
   for (const auto& setting : Environment{{"AWS_ENDPOINT_URL", "http://minio:9000"},
                                          {"PREFIX", "x/"},
@@ -186,10 +192,17 @@ TEST_CASE("half_a_store_is_refused_with_what_is_missing") {
     CHECK(load({{name, value}, {"OUTPUT_DIR", "/tmp/objects"}}));
     CHECK(load(s3_with({{name, value}})));
   }
-  CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}})),
-              "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not"));
+  // The other links of the chain may have credentials.
+  CHECK(load({{"BUCKET_NAME", "feeds"}}));
   CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}, {"AWS_ACCESS_KEY_ID", "x"}})),
               "AWS_SECRET_ACCESS_KEY is not"));
+  CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}, {"AWS_SECRET_ACCESS_KEY_FILE", "/x"}})),
+              "AWS_ACCESS_KEY_ID is not"));
+  CHECK(load({{"BUCKET_NAME", "feeds"},
+              {"AWS_ACCESS_KEY_ID", "x"},
+              {"AWS_SECRET_ACCESS_KEY_FILE", "/x"}}));
+  CHECK(holds(error_of(load({{"BUCKET_NAME", "feeds"}, {"AWS_WEB_IDENTITY_TOKEN_FILE", "/x"}})),
+              "AWS_ROLE_ARN is not"));
 }
 
 TEST_CASE("sizes_that_cannot_work_together_are_refused_with_what_to_set") {
@@ -267,6 +280,17 @@ TEST_CASE("misspelt_and_vanished_variables_are_warned_about_and_others_are_not")
   }
 }
 
+TEST_CASE("what_only_the_aws_sdks_read_is_not_taken_for_a_misspelt_setting") {
+  for (const char* name : {"AWS_STS_REGIONAL_ENDPOINTS", "AWS_EC2_METADATA_V1_DISABLED",
+                           "AWS_METADATA_SERVICE_TIMEOUT", "AWS_DEFAULT_PROFILE", "AWS_CA_BUNDLE",
+                           "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL_S3"}) {
+    const auto config = load({{name, "x"}});
+    REQUIRE(config);
+    CAPTURE(name);
+    CHECK(config->warnings.empty());
+  }
+}
+
 TEST_CASE("settings_without_effect_are_warned_about") {
   const auto warning = [](Environment environment) {
     const auto config = load(std::move(environment));
@@ -300,9 +324,9 @@ TEST_CASE("a_value_given_is_the_value_in_effect_for_every_setting") {
     Config config;
     const std::string before = value_of(setting, config);
     bool changed = false;
-    for (const char* text :
-         {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other", "http://h:1", "md5",
-          "aws:kms", R"({"a":"b"})", "private", "a=b", "123456789012", "requester"}) {
+    for (const char* text : {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other",
+                             "http://h:1", "md5", "aws:kms", R"({"a":"b"})", "private", "a=b",
+                             "123456789012", "requester", "arn:aws:iam::1:role/r"}) {
       if (assign(setting, text, config) && value_of(setting, config) != before) {
         CHECK((value_of(setting, config) == text || is_secret(setting)));
         changed = true;
