@@ -30,6 +30,8 @@ S3Client::Options s3_options(const Config& config) {
   options.ca_file = config.s3_ca_file;
   options.proxy = config.s3_proxy;
   options.user_agent = config.s3_user_agent;
+  options.send_bytes_per_second_max = config.upload_bandwidth_max;
+  options.requests_max = config.upload_concurrency;
   options.connect_timeout = config.s3_connect_timeout;
   options.request_deadline = config.s3_request_timeout;
   options.idle_timeout = std::chrono::floor<std::chrono::seconds>(config.s3_idle_timeout);

@@ -54,6 +54,23 @@ def check_s3_checksum(scratch):
         assert sent == ({names[kind or "crc32c"]} if kind != "none" else set()), sent
 
 
+def check_upload_bandwidth_max(scratch):
+    """The same 600 KB with a tenth of a second's worth of them free."""
+    seconds = {}
+    for limit in (0, "256KiB"):
+        store = harness.FakeS3(scratch.path / f"s3-{limit}")
+        scratch.started.append(store)
+        server = scratch.server(f"server-{limit}", MAX_FILE_SIZE="64KiB", UPLOAD_CONCURRENCY=4,
+                                UPLOAD_BANDWIDTH_MAX=limit, **store.settings()).start()
+        server.load("--count", 280)
+        begin = time.monotonic()
+        server.stop()
+        seconds[limit] = time.monotonic() - begin
+        assert len(evidence.stored_events(store.objects)) == 280
+        assert not server.lines("upload retry"), server.log_tail()
+    assert seconds["256KiB"] > 1.2 and seconds["256KiB"] > 1.5 * seconds[0], seconds
+
+
 def check_s3_sse(scratch):
     for value in ("AES256", "aws:kms", "aws:kms:dsse"):
         headers = headers_of_an_object(scratch, value.replace(":", "-"), S3_SSE=value)

@@ -91,6 +91,7 @@ struct Config {
   std::uint64_t retries_max = 5;
   Milliseconds retry_base_delay{std::chrono::seconds(1)};
   std::uint64_t upload_concurrency = 8;
+  std::uint64_t upload_bandwidth_max = 0;  // bytes a second; 0: no limit
   Milliseconds config_probe_interval{std::chrono::seconds(60)};
 
   // Credentials

@@ -235,6 +235,10 @@ const auto& table() {
               "Mean of the first wait before a retry; doubles up to 60 seconds, with full jitter."},
       Setting{"UPLOAD_CONCURRENCY", kStore, CountField{&Config::upload_concurrency, 1, 256},
               "Requests to the store at a time."},
+      Setting{"UPLOAD_BANDWIDTH_MAX", kStore,
+              BytesField{&Config::upload_bandwidth_max, 0, 1ULL << 40U},
+              "Bytes that are sent to an S3 store in a second, all requests together; 0 is no "
+              "limit. Less than the feed brings fills the spool."},
       Setting{"CONFIG_PROBE_INTERVAL", kStore,
               seconds(&Config::config_probe_interval, milliseconds(1)),
               "How often a store that refuses our settings (credentials, bucket, region) is tried "

@@ -6,8 +6,10 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <utility>
 
 #include "common/base/check.h"
+#include "common/http/bandwidth_limit.h"
 
 namespace sluice {
 namespace {
@@ -33,7 +35,9 @@ struct Transfer {
   HttpRequest request;
   HttpCompletion completion;
   HttpResponse response;
+  BandwidthLimit* bandwidth = nullptr;
   std::uint64_t body_sent = 0;
+  bool paused = false;  // until there is bandwidth
   std::size_t header_bytes = 0;
   bool too_large = false;
   std::array<char, CURL_ERROR_SIZE> error_text{};
@@ -59,8 +63,15 @@ extern "C" {
 
 static std::size_t on_read(char* into, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
+  const std::size_t wanted = static_cast<std::size_t>(
+      std::min<std::uint64_t>(size * count, transfer.request.body_bytes - transfer.body_sent));
+  const std::size_t allowed = transfer.bandwidth->take(wanted, std::chrono::steady_clock::now());
+  if (wanted > 0 && allowed == 0) {
+    transfer.paused = true;
+    return CURL_READFUNC_PAUSE;
+  }
   const std::size_t bytes =
-      transfer.request.body(transfer.body_sent, {reinterpret_cast<std::byte*>(into), size * count});
+      transfer.request.body(transfer.body_sent, {reinterpret_cast<std::byte*>(into), allowed});
   transfer.body_sent += bytes;
   return bytes;
 }
@@ -184,7 +195,8 @@ HttpError::Kind kind_of(CURLcode code) {
 }  // namespace
 
 struct CurlClient::State {
-  explicit State(Options given) : options(std::move(given)) {
+  explicit State(Options given)
+      : options(std::move(given)), bandwidth(options.send_bytes_per_second_max) {
     static std::once_flag once;
     std::call_once(once, [] { CHECK_THAT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); });
     multi.reset(curl_multi_init());
@@ -204,8 +216,11 @@ struct CurlClient::State {
   HttpOutcome outcome_of(Transfer& transfer, CURLcode code) const;
   // Calls the completions of all transfers that have ended; how many.
   std::size_t deliver();
+  // Lets those go on that wait for bandwidth, if there is some; when there will be.
+  MonotonicTime resume_paused();
 
   Options options;
+  BandwidthLimit bandwidth;
   std::unique_ptr<CURLM, MultiCloser> multi;
   std::vector<std::unique_ptr<Transfer>> transfers;
   std::vector<Easy> idle;
@@ -292,6 +307,26 @@ std::size_t CurlClient::State::deliver() {
   return done.size();
 }
 
+MonotonicTime CurlClient::State::resume_paused() {
+  const auto waits = [](const auto& transfer) { return transfer->paused; };
+  if (std::none_of(transfers.begin(), transfers.end(), waits)) {
+    return MonotonicTime::max();
+  }
+  const MonotonicTime now = std::chrono::steady_clock::now();
+  const MonotonicTime ready_at = bandwidth.ready_at(now);
+  if (ready_at > now) {
+    return ready_at;
+  }
+  for (const auto& transfer : transfers) {
+    if (std::exchange(transfer->paused, false)) {
+      curl_easy_pause(transfer->easy.get(), CURLPAUSE_CONT);
+    }
+  }
+  // The one that waited longest is the first the next time.
+  std::rotate(transfers.begin(), transfers.begin() + 1, transfers.end());
+  return now;
+}
+
 std::string_view HttpResponse::header(std::string_view name) const {
   for (const auto& [header_name, value] : headers) {
     if (header_name == name) {
@@ -315,6 +350,7 @@ void CurlClient::start(HttpRequest request, HttpCompletion completion) {
   }
   transfer->request = std::move(request);
   transfer->completion = std::move(completion);
+  transfer->bandwidth = &state_->bandwidth;
   state_->configure(*transfer);
   CHECK_THAT(curl_multi_add_handle(state_->multi.get(), transfer->easy.get()) == CURLM_OK);
   state_->transfers.push_back(std::move(transfer));
@@ -327,11 +363,15 @@ void CurlClient::poll(MonotonicTime until) {
     if (state_->deliver() > 0 || state_->woken.exchange(false)) {
       return;
     }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        std::max(until - std::chrono::steady_clock::now(), MonotonicTime::duration::zero()));
-    if (left.count() == 0) {
+    const MonotonicTime now = std::chrono::steady_clock::now();
+    if (now >= until) {
       return;
     }
+    const MonotonicTime next = std::min(until, state_->resume_paused());
+    if (next <= now) {
+      continue;
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now);
     CHECK_THAT(curl_multi_poll(state_->multi.get(), nullptr, 0,
                                static_cast<int>(std::min(left, kPollMax).count()),
                                nullptr) == CURLM_OK);

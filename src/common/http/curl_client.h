@@ -86,6 +86,7 @@ class CurlClient {
     std::chrono::seconds connection_lifetime{300};
     std::chrono::seconds dns_lifetime{30};
     std::string user_agent = "sluice";
+    std::uint64_t send_bytes_per_second_max = 0;  // of all bodies together; 0: no limit
   };
 
   explicit CurlClient(Options options);

@@ -40,7 +40,8 @@ S3Client::S3Client(Options options, S3Endpoint endpoint, Outside outside)
              .proxy = options_.proxy,
              .connections_max = options_.connections_max,
              .idle_timeout = options_.idle_timeout,
-             .user_agent = user_agent(options_.user_agent)}) {}
+             .user_agent = user_agent(options_.user_agent),
+             .send_bytes_per_second_max = options_.send_bytes_per_second_max}) {}
 
 ObjectStore::Capabilities S3Client::capabilities() const {
   return {.conditional_put = conditional_put_, .metadata = true, .signs_payload = true};
@@ -119,6 +120,16 @@ void S3Client::send_waiting() {
   }
 }
 
+std::chrono::milliseconds S3Client::deadline_for(std::uint64_t body_bytes) const {
+  std::chrono::milliseconds deadline =
+      options_.request_deadline * static_cast<std::int64_t>(1 + body_bytes / kMiB);
+  if (options_.send_bytes_per_second_max > 0) {
+    deadline += std::chrono::milliseconds(body_bytes * options_.requests_max * 1000 /
+                                          options_.send_bytes_per_second_max);
+  }
+  return deadline;
+}
+
 void S3Client::send(Call call, AnswerCompletion completion) {
   if (call.has_body && !call.sha256) {
     call.sha256 = sha256_of(call.body);  // once, though it may be signed twice
@@ -141,8 +152,7 @@ void S3Client::send(Call call, AnswerCompletion completion) {
   HttpRequest http = sign(call, *credentials);
   http.fresh_connection = std::exchange(fresh_connection_, false);
   http.limits = {.connect_timeout = options_.connect_timeout,
-                 .deadline = options_.request_deadline *
-                             static_cast<std::int64_t>(1 + call.body.size() / kMiB),
+                 .deadline = deadline_for(call.body.size()),
                  .low_speed_time = options_.low_speed_time,
                  .body_bytes_max = call.answer_bytes_max};
   if (call.has_body) {

@@ -31,6 +31,10 @@ class S3Client final : public ObjectStore {
     std::chrono::milliseconds connect_timeout{10'000};
     // For a request without a body; each MiB of body adds a minute.
     std::chrono::milliseconds request_deadline{60'000};
+    // Of all bodies together, 0: no limit; shared by up to so many requests, whose deadlines are
+    // longer by the time that this takes.
+    std::uint64_t send_bytes_per_second_max = 0;
+    std::size_t requests_max = 8;
     std::chrono::seconds low_speed_time{30};
     std::chrono::seconds idle_timeout{15};  // as CurlClient::Options
   };
@@ -81,6 +85,7 @@ class S3Client final : public ObjectStore {
   // Computes the checksum of the body and adds its headers.
   [[nodiscard]] ContentChecksum add_checksum(Call& call) const;
   void send(Call call, AnswerCompletion completion);
+  [[nodiscard]] std::chrono::milliseconds deadline_for(std::uint64_t body_bytes) const;
   void send_waiting();
   [[nodiscard]] HttpRequest sign(const Call& call, const Credentials& credentials);
   [[nodiscard]] const sigv4::SigningKey& signing_key(const Credentials& credentials,
