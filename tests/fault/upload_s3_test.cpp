@@ -126,6 +126,7 @@ TEST_CASE("s11_whatever_goes_wrong_each_object_is_stored_once") {
       {{"kind", "truncate"}},
       {{"kind", "truncate"}, {"store", true}},
       {{"kind", "wrong_etag"}},
+      {{"kind", "wrong_checksum"}},
       {{"kind", "lost_reply"}}};
   for (int i = 0; i < 40; ++i) {
     nlohmann::json fault = kinds[random() % kinds.size()];

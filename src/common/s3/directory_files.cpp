@@ -46,7 +46,7 @@ Result<bool> walk(Walk& walking, const std::string& folder) {
       if (key == walking.directory.hidden + "/" || !may_hold(key, walking.request, walking.after)) {
         continue;
       }
-      const Result<bool> goes_on = walk(walking, key);
+      Result<bool> goes_on = walk(walking, key);
       if (!goes_on || !*goes_on) {
         return goes_on;
       }
