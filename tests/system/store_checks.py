@@ -1,0 +1,122 @@
+"""What must hold of Sluice in front of any real S3-compatible store (real_store.py)."""
+import hashlib
+import re
+
+import evidence
+import harness
+import real_store
+
+EVENTS = min(harness.EVENTS, 3000)
+METADATA = "x-amz-meta-"
+
+
+def metadata_of(headers):
+    """Without the difference between "_" and "-": radosgw gives back uploaded-at."""
+    return {name.removeprefix(METADATA).replace("_", "-"): value
+            for name, value in headers.items() if name.startswith(METADATA)}
+
+
+def assert_metadata(objects, headers):
+    """What every object of a single PUT says about itself; that a segment's objects agree."""
+    digests, ranges, counts = {}, {}, {}
+    for key, path in evidence.list_objects(objects).items():
+        about = metadata_of(headers[key])
+        assert about["source"] == "xml-stream-aggregator", about
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", about["uploaded-at"]), about
+        assert about["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest(), key
+        assert re.fullmatch("[0-9a-f]{64}", about["digest"]), about
+        assert about["segment"] in key, (key, about)
+        assert about["sluice-version"], about
+        segment = about["segment"]
+        assert digests.setdefault(segment, about["digest"]) == about["digest"], key
+        sequence = int(about["first-seq"]), int(about["last-seq"])
+        assert ranges.setdefault(segment, sequence) == sequence, key
+        if not key.endswith(".reasons.jsonl"):
+            counts[segment] = counts.get(segment, 0) + int(about.get("events", 0)) \
+                + int(about.get("pieces", 0))
+    for segment, (first, last) in ranges.items():
+        assert last - first + 1 == counts[segment], (segment, first, last, counts[segment])
+    assert len(set(digests.values())) == len(digests), "two segments with one digest"
+
+
+def assert_no_key_written_twice(store):
+    writes = [key for key in store.writes() if "sluice-probe" not in key]
+    assert sorted(writes) == store.keys(), "written twice, or gone"
+
+
+def assert_stored(scratch, store, record):
+    """Everything of the record is there once; the objects' folder and headers."""
+    objects = scratch.path / "downloaded"
+    headers = store.download(objects)
+    sent = evidence.read_record(record)
+    evidence.assert_same(sent, evidence.stored_events(objects))
+    evidence.assert_quarantined(sent, evidence.quarantine(objects))
+    assert_no_key_written_twice(store)
+    assert not store.open_uploads(), "an upload was left open"
+    return objects, headers
+
+
+def check_arrival(scratch, store, suffix, content_type, **settings):
+    server = scratch.server(MAX_FILE_SIZE="256KiB", **settings, **store.settings()).start()
+    record = scratch.path / "record"
+    server.load("--count", EVENTS, "--connections", 8, "--malformed", 0.01, record=record)
+    server.stop()
+    objects, headers = assert_stored(scratch, store, record)
+    assert_metadata(objects, headers)
+    types = {suffix: content_type, "_raw.xml": "application/xml",
+             "_raw.reasons.jsonl": "application/x-ndjson"}
+    kinds = set()
+    for key in headers:
+        kind = next(kind for kind in sorted(types, key=len, reverse=True) if key.endswith(kind))
+        kinds.add(kind)
+        about = store.head(key)
+        assert about["content-type"] == headers[key]["content-type"] == types[kind], (key, about)
+        assert "content-encoding" not in about, about
+        assert metadata_of(about) == metadata_of(headers[key]), about
+        assert int(about["content-length"]) == (objects / real_store.quote(key)).stat().st_size
+    assert kinds == set(types), f"only {kinds}"
+    assert len(evidence.data_objects(objects)) > 1
+
+
+def check_parts(scratch, store):
+    server = scratch.server(MAX_FILE_SIZE="40MiB", **store.settings()).start()
+    record = scratch.path / "record"
+    server.load("--count", 12000, "--connections", 4, record=record)
+    server.stop()
+    _, headers = assert_stored(scratch, store, record)
+    in_parts = [one for one in headers.values()
+                if re.fullmatch('"[0-9a-f]{32}-[2-9]"', one["etag"])]
+    assert in_parts, "no multipart upload"
+    assert int(in_parts[0]["content-length"]) > 16 << 20
+    assert in_parts[0]["content-type"] == "application/xml"
+    assert metadata_of(in_parts[0])["source"] == "xml-stream-aggregator"
+
+
+def check_refused_starts(scratch, store, cases):
+    """cases: [(settings, what the one line of the log must say)]"""
+    for number, (settings, *reasons) in enumerate(cases):
+        server = scratch.server(f"refused-{number}", **store.settings(**settings)).launch()
+        assert server.wait() == 1, server.log_tail()
+        refused = server.lines("refused to start")
+        assert len(refused) == 1, server.log_tail()
+        for reason in (*reasons, settings.get("BUCKET_NAME", store.BUCKET)):
+            assert reason in str(refused), (reason, refused)
+        assert "canary" not in server.log_text()
+    assert not store.keys()
+
+
+def check_check(scratch, store, cases):
+    """The same of `sluice check`, which passes without them."""
+    server = scratch.server(**store.settings())
+    text = server.command("check")
+    assert "FAIL" not in text, text
+    for prefix in ("xml-events/", "quarantine/"):
+        assert f'prefix "{prefix}" in s3://{store.BUCKET}' in text, text
+    assert not store.keys(), "a probe was left"
+    for settings, *reasons in cases:
+        text = server.command("check", expected=1, **settings)
+        failures = [line for line in text.splitlines() if line.startswith("FAIL")]
+        assert failures, text
+        for reason in reasons:
+            assert all(reason in line for line in failures), (reason, text)
+        assert "canary" not in text
