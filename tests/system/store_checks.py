@@ -44,22 +44,28 @@ def assert_no_key_written_twice(store):
     assert sorted(writes) == store.keys(), "written twice, or gone"
 
 
-def assert_stored(scratch, store, record):
-    """Everything of the record is there once; the objects' folder and headers."""
+def assert_same_events(scratch, store, *records):
+    """Everything of the records is there once; the objects' folder and headers."""
     objects = scratch.path / "downloaded"
     headers = store.download(objects)
-    sent = evidence.read_record(record)
+    sent = evidence.read_record(*records)
     evidence.assert_same(sent, evidence.stored_events(objects))
     evidence.assert_quarantined(sent, evidence.quarantine(objects))
-    assert_no_key_written_twice(store)
     assert not store.open_uploads(), "an upload was left open"
     return objects, headers
 
 
-def check_arrival(scratch, store, suffix, content_type, **settings):
+def assert_stored(scratch, store, *records):
+    """The same, and no object was written a second time."""
+    found = assert_same_events(scratch, store, *records)
+    assert_no_key_written_twice(store)
+    return found
+
+
+def check_arrival(scratch, store, suffix, content_type, count=EVENTS, **settings):
     server = scratch.server(MAX_FILE_SIZE="256KiB", **settings, **store.settings()).start()
     record = scratch.path / "record"
-    server.load("--count", EVENTS, "--connections", 8, "--malformed", 0.01, record=record)
+    server.load("--count", count, "--connections", 8, "--malformed", 0.01, record=record)
     server.stop()
     objects, headers = assert_stored(scratch, store, record)
     assert_metadata(objects, headers)
@@ -78,8 +84,8 @@ def check_arrival(scratch, store, suffix, content_type, **settings):
     assert len(evidence.data_objects(objects)) > 1
 
 
-def check_parts(scratch, store):
-    server = scratch.server(MAX_FILE_SIZE="40MiB", **store.settings()).start()
+def check_parts(scratch, store, **settings):
+    server = scratch.server(MAX_FILE_SIZE="40MiB", **store.settings(**settings)).start()
     record = scratch.path / "record"
     server.load("--count", 12000, "--connections", 4, record=record)
     server.stop()
