@@ -61,6 +61,15 @@ def test_radosgw_satisfies_check_and_check_names_its_refusal(scratch):
     store_checks.check_check(scratch, start_store(scratch), REFUSALS)
 
 
+def test_radosgw_is_a_referee_of_the_secret_the_payload_and_the_clock(scratch):
+    store_checks.check_referee(start_store(scratch), [
+        ({"secret": "canary-wrong"}, 403, "SignatureDoesNotMatch"),
+        ({"tampered": b"changed"}, 400, "XAmzContentSHA256Mismatch"),
+        ({"clock_ahead": 1200}, 403, "RequestTimeTooSkewed"),
+        ({"clock_ahead": -1200}, 403, "RequestTimeTooSkewed"),
+    ])
+
+
 # ---- replies that are lost
 
 

@@ -57,9 +57,10 @@ class RealStore:
 
     # ---- requests
 
-    def _signed(self, method, path, query, body, headers):
+    def _signed(self, method, path, query, body, headers, secret, region, clock_ahead):
         """The headers of a request: Signature Version 4, from AWS's description of it."""
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.timezone.utc) \
+            + datetime.timedelta(seconds=clock_ahead)
         stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
         digest = hashlib.sha256(body).hexdigest()
         signed = {name.lower(): value for name, value in headers.items()} | {
@@ -68,25 +69,29 @@ class RealStore:
         canonical = "\n".join([
             method, urllib.parse.quote(path, safe=_UNRESERVED + "/"), query,
             "".join(f"{name}:{signed[name]}\n" for name in sorted(signed)), names, digest])
-        scope = f"{day}/{self.REGION}/s3/aws4_request"
+        scope = f"{day}/{region}/s3/aws4_request"
         text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope,
                           hashlib.sha256(canonical.encode()).hexdigest()])
-        key = ("AWS4" + self.SECRET_KEY).encode()
-        for part in (day, self.REGION, "s3", "aws4_request", text):
+        key = ("AWS4" + secret).encode()
+        for part in (day, region, "s3", "aws4_request", text):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
         return signed | {"authorization": f"AWS4-HMAC-SHA256 Credential={self.ACCESS_KEY}/{scope}, "
                                           f"SignedHeaders={names}, Signature={key.hex()}"}
 
-    def request(self, method, path, query=(), body=b"", expected=None, **headers):
-        """(status, {header: value}, body) of a signed request."""
+    def request(self, method, path, query=(), body=b"", expected=None, tampered=None, secret=None,
+                region=None, clock_ahead=0, **headers):
+        """(status, {header: value}, body) of a signed request. What a store should refuse: another
+        body than the signed one, another secret or region, a clock some seconds off."""
         query = "&".join(f"{quote(name)}={quote(value)}"
                          for name, value in sorted(dict(query).items()))
         connection = http.client.HTTPConnection("127.0.0.1", self.port,
                                                 timeout=harness.DEADLINE_SECONDS)
         try:
+            signed = self._signed(method, path, query, body, headers, secret or self.SECRET_KEY,
+                                  region or self.REGION, clock_ahead)
             connection.request(
                 method, urllib.parse.quote(path, safe=_UNRESERVED + "/") + "?" * bool(query)
-                + query, body, self._signed(method, path, query, body, headers))
+                + query, body if tampered is None else tampered, signed)
             response = connection.getresponse()
             content = response.read()
         finally:

@@ -1,6 +1,7 @@
 """What must hold of Sluice in front of any real S3-compatible store (real_store.py)."""
 import hashlib
 import re
+import xml.etree.ElementTree
 
 import evidence
 import harness
@@ -126,3 +127,19 @@ def check_check(scratch, store, cases):
         for reason in reasons:
             assert all(reason in line for line in failures), (reason, text)
         assert "canary" not in text
+
+
+# ---- the store is a referee
+
+
+def check_referee(store, cases):
+    """A store that takes anything would prove nothing. cases: [(what is wrong with the request,
+    status, code)]"""
+    path = f"/{store.BUCKET}/referee"
+    for wrong, status, code in cases:
+        answer, _, body = store.request("PUT", path, body=b"signed", **wrong)
+        refusal = xml.etree.ElementTree.fromstring(body or b"<nothing/>").findtext("Code")
+        assert (answer, refusal) == (status, code), (wrong, answer, body)
+    assert not store.keys(), "it refused and stored"
+    store.request("PUT", path, body=b"signed", expected=200)
+    assert store.get("referee")[1] == b"signed"

@@ -51,6 +51,16 @@ def test_swift_satisfies_check_and_check_names_its_refusal(scratch):
     store_checks.check_check(scratch, start_store(scratch), REFUSALS)
 
 
+def test_swift_is_a_referee_of_the_secret_the_payload_the_clock_and_the_region(scratch):
+    store_checks.check_referee(start_store(scratch), [
+        ({"secret": "canary-wrong"}, 403, "SignatureDoesNotMatch"),
+        ({"tampered": b"change"}, 400, "BadDigest"),
+        ({"clock_ahead": 1200}, 403, "RequestTimeTooSkewed"),
+        ({"clock_ahead": -1200}, 403, "RequestTimeTooSkewed"),
+        ({"region": "eu-central-1"}, 400, "AuthorizationHeaderMalformed"),
+    ])
+
+
 # ---- no conditions
 
 
