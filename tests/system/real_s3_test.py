@@ -70,6 +70,13 @@ def test_radosgw_is_a_referee_of_the_secret_the_payload_and_the_clock(scratch):
     ])
 
 
+# ---- a clock that is off
+
+
+def test_s6_a_clock_that_is_20_minutes_off_is_learnt_from_radosgw(scratch):
+    store_checks.check_clock(scratch, start_store(scratch))
+
+
 # ---- replies that are lost
 
 

@@ -1,5 +1,8 @@
 """What must hold of Sluice in front of any real S3-compatible store (real_store.py)."""
+import datetime
 import hashlib
+import os
+import pathlib
 import re
 import xml.etree.ElementTree
 
@@ -143,3 +146,57 @@ def check_referee(store, cases):
     assert not store.keys(), "it refused and stored"
     store.request("PUT", path, body=b"signed", expected=200)
     assert store.get("referee")[1] == b"signed"
+
+
+# ---- a clock that is off
+
+FAKETIME = "faketime/libfaketime.so.1"
+
+
+def clock_settings(seconds):
+    """Settings that make the server's wall clock, and no other, run ahead."""
+    found = sorted(pathlib.Path("/usr/lib").glob("*/" + FAKETIME))
+    if not found:
+        raise harness.Skip("no libfaketime (package libfaketime)")
+    # AddressSanitizer's library wants to be the first of all.
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": found[0], "FAKETIME": f"{seconds:+d}",
+            "FAKETIME_DONT_FAKE_MONOTONIC": 1, "ASAN_OPTIONS": options.lstrip(":")}
+
+
+class FaketimeLeftovers:
+    """What libfaketime leaves in shared memory where its process is killed: the next process of
+    that number would not start."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def stop(self):
+        if self.server.process:
+            for name in ("faketime_shm_", "sem.faketime_sem_"):
+                pathlib.Path(f"/dev/shm/{name}{self.server.process.pid}").unlink(missing_ok=True)
+
+
+def check_clock(scratch, store):
+    records = []
+    for name, seconds in (("ahead", 1200), ("behind", -1200)):
+        server = scratch.server(name, MAX_FILE_SIZE="128KiB", **clock_settings(seconds),
+                                **store.settings())
+        scratch.started.append(FaketimeLeftovers(server))
+        before = refusals_of_the_clock(store)
+        server.start()
+        records.append(scratch.path / f"record-{name}")
+        server.load("--count", 500, "--connections", 4, record=records[-1])
+        server.stop()
+        said = datetime.datetime.fromisoformat(server.lines("server started")[0]["time"])
+        off = (said - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+        assert abs(off - seconds) < 300, f"the clock was never off: {off}"
+        refused = refusals_of_the_clock(store) - before
+        # Both prefixes are probed at once, before anything is uploaded.
+        assert 1 <= refused <= 2, f"{refused} requests were refused: nothing was learnt"
+        assert not server.lines("upload retry"), server.log_tail()
+    assert_stored(scratch, store, *records)
+
+
+def refusals_of_the_clock(store):
+    return len([status for _, _, _, status in store.accesses() if status == 403])

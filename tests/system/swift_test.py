@@ -61,6 +61,10 @@ def test_swift_is_a_referee_of_the_secret_the_payload_the_clock_and_the_region(s
     ])
 
 
+def test_s6_a_clock_that_is_20_minutes_off_is_learnt_from_swift(scratch):
+    store_checks.check_clock(scratch, start_store(scratch))
+
+
 # ---- no conditions
 
 
