@@ -115,9 +115,9 @@ def check_refused_starts(scratch, store, cases):
     assert not store.keys()
 
 
-def check_check(scratch, store, cases):
+def check_check(scratch, store, cases, **settings):
     """The same of `sluice check`, which passes without them."""
-    server = scratch.server(**store.settings())
+    server = scratch.server(**store.settings(**settings))
     text = server.command("check")
     assert "FAIL" not in text, text
     for prefix in ("xml-events/", "quarantine/"):

@@ -65,6 +65,16 @@ def test_s6_a_clock_that_is_20_minutes_off_is_learnt_from_swift(scratch):
     store_checks.check_clock(scratch, start_store(scratch))
 
 
+def test_s6_check_and_the_first_start_judge_swift_through_a_clock_that_is_off(scratch):
+    """Swift looks at the clock first, at conditions next, and at the signature last."""
+    store = start_store(scratch)
+    clock = store_checks.clock_settings(1200)
+    store_checks.check_check(scratch, store, [
+        ({"AWS_SECRET_ACCESS_KEY": "canary-wrong"}, "SignatureDoesNotMatch")], **clock)
+    store_checks.check_refused_starts(scratch, store, [
+        (clock | {"AWS_SECRET_ACCESS_KEY": "canary-wrong"}, "SignatureDoesNotMatch")])
+
+
 # ---- no conditions
 
 
@@ -138,6 +148,19 @@ def test_swift_is_asked_at_a_start_what_it_has_and_none_of_it_is_written_over(sc
     server.stop()
     assert store.get(other)[1] == b"of another"
     assert list((server.spool / "quarantine").glob("*.wal")), "the events are not set aside"
+
+
+def test_swift_keeps_what_another_wrote_before_a_put_is_repeated(scratch):
+    store = start_store(scratch)
+    relay, through = start_relay(scratch, store)
+    server = scratch.server(ROTATION_INTERVAL="0.3", **store.settings(**through)).start()
+    relay.lose(1 << 30)
+    server.load("--count", 100)
+    key = harness.wait_for(lambda: data_keys(store), "the object is in the store")[0]
+    store.request("PUT", f"/{store.BUCKET}/{key}", body=b"of another", expected=200)
+    relay.lose(0)
+    server.stop()
+    assert store.get(key)[1] == b"of another", store.written()
 
 
 if __name__ == "__main__":
