@@ -84,7 +84,7 @@ TEST_CASE("listing_queries_are_sorted_and_encoded") {
         "continuation-token=t%3D&encoding-type=url&list-type=2&max-keys=1000");
   CHECK(listing_query(ListUploadsRequest{
             .prefix = "p", .after = {.key = "k/", .upload_id = "i+"}, .uploads_max = 7}) ==
-        "encoding-type=url&key-marker=k%2F&max-uploads=7&prefix=p&upload-id-marker=i%2B&uploads=");
+        "key-marker=k%2F&max-uploads=7&prefix=p&upload-id-marker=i%2B&uploads=");
 }
 
 }  // namespace
