@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "commands/credentials_of.h"
 #include "commands/exit_code.h"
 #include "commands/store_of.h"
 #include "common/platform/posix_filesystem.h"
@@ -184,7 +185,15 @@ int audit_command(const Config& config) {
     return fail(kExitSpool, "the ledger in SPOOL_DIR=" + config.spool_dir +
                                 " cannot be read: " + read.error().message);
   }
-  auto store = store_of(config, "audit", {filesystem, clock});
+  std::optional<ConfiguredCredentials> credentials;
+  if (config.uses_s3()) {
+    credentials.emplace(config, ConfiguredCredentials::Outside{filesystem, clock});
+    credentials->start();
+  }
+  auto store = store_of(config, "audit",
+                        {.filesystem = filesystem,
+                         .clock = clock,
+                         .credentials = credentials ? &credentials->provider() : nullptr});
   if (!store) {
     return fail(kExitConfiguration, store.error().message);
   }
@@ -193,7 +202,7 @@ int audit_command(const Config& config) {
     if (inside) {
       continue;  // listed already
     }
-    if (const Status listed = list_all(*store->store, prefix, auditor); !listed) {
+    if (const Status listed = list_all(**store, prefix, auditor); !listed) {
       return fail(kExitFailed, listed.error().message);
     }
   }

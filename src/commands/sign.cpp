@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string_view>
 #include <system_error>
@@ -56,6 +57,12 @@ Result<WallTime> time_of(const SignOptions& options) {
   return *time;
 }
 
+std::string environment(const char* name) {
+  // Nothing here sets a variable.
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return value == nullptr ? std::string() : std::string(value);
+}
+
 Result<SignedRequest> sign(const SignOptions& options) {
   Result<WallTime> time = time_of(options);
   if (!time) {
@@ -65,7 +72,11 @@ Result<SignedRequest> sign(const SignOptions& options) {
   if (!trailers) {
     return trailers.error();
   }
-  Result<Credentials> credentials = EnvironmentCredentials().current();
+  Result<Credentials> credentials =
+      EnvironmentCredentials({.access_key_id = environment("AWS_ACCESS_KEY_ID"),
+                              .secret_access_key = environment("AWS_SECRET_ACCESS_KEY"),
+                              .session_token = environment("AWS_SESSION_TOKEN")})
+          .current();
   if (!credentials) {
     return credentials.error();
   }

@@ -246,6 +246,8 @@ bool ObjectUpload::start_abort() {
 void ObjectUpload::on_put(StoreResult<PutOutcome>& result) {
   if (result.error) {
     suspect_ = suspect_ || confirmed_other_bytes(*result.error);
+    // Without conditions a repeated PUT would write over what somebody else has put there since.
+    plan_.look_first = !outside_.store.capabilities().conditional_put;
     fail(*result.error);
     return;
   }
