@@ -41,6 +41,18 @@ TEST_CASE("the_probe_finds_out_whether_the_store_heeds_if_none_match") {
   CHECK_FALSE((*ignorant.client)->capabilities().conditional_put);
 }
 
+TEST_CASE("s6_a_probe_learns_the_clock_and_that_there_are_no_conditions_one_after_the_other") {
+  Fixture fixture({}, {"--no-conditional"});
+  fixture.clock.advance(std::chrono::hours(24));
+  CHECK(unconditional(fixture));
+
+  Fixture wrong_secret({.secret = "wrong"}, {"--no-conditional"});
+  wrong_secret.clock.advance(std::chrono::hours(24));
+  const auto probes = probe_store(**wrong_secret.client, {.prefixes = {"data/"}, .instance = "a"});
+  REQUIRE(probes[0].error);
+  CHECK(probes[0].error->code == "SignatureDoesNotMatch");
+}
+
 TEST_CASE("a_probe_that_an_earlier_start_left_is_an_answer") {
   Fixture fixture;
   REQUIRE(fixture.put("data/.sluice-probe-a", "x").ok());

@@ -1,6 +1,7 @@
 #include "common/s3/store_probe.h"
 
 #include <memory>
+#include <set>
 
 namespace sluice {
 namespace {
@@ -18,8 +19,9 @@ class Probing : public std::enable_shared_from_this<Probing> {
       results_.push_back(
           {.prefix = prefix, .error = no_answer(), .remove_error = {}, .unconditional = false});
       written_.push_back(false);
+      repeated_.emplace_back();
       open_ += 1;
-      put(results_.size() - 1, true);
+      put(results_.size() - 1);
     }
     while (open_ > 0 && std::chrono::steady_clock::now() < until) {
       store_.poll(until);
@@ -41,34 +43,34 @@ class Probing : public std::enable_shared_from_this<Probing> {
            (index == 0 ? "" : "~" + std::to_string(index));
   }
 
-  void put(std::size_t index, bool may_repeat) {
+  void put(std::size_t index) {
     PutRequest request;
     request.name = {.key = key_of(index), .content_type = "text/plain"};
     // Other bytes each time: a store that compares them would find equal ones there.
     request.body.append(std::as_bytes(std::span(kProbeText)).subspan(written_[index] ? 1 : 0),
                         nullptr);
-    store_.put(std::move(request), [self = shared_from_this(), index,
-                                    may_repeat](const StoreResult<PutOutcome>& result) {
-      self->on_put(index, may_repeat, result.error);
-    });
+    store_.put(std::move(request),
+               [self = shared_from_this(), index](const StoreResult<PutOutcome>& result) {
+                 self->on_put(index, result.error);
+               });
   }
 
-  void on_put(std::size_t index, bool may_repeat, const std::optional<StoreError>& error) {
+  void on_put(std::size_t index, const std::optional<StoreError>& error) {
     PrefixProbe& result = results_[index];
     if (error && error->kind == StoreErrorKind::exists) {
       // One that an earlier start left is an answer too: the store looked at the condition, after
       // the rights.
       result.error.reset();
       remove(index);
-    } else if (error && may_repeat && worth_repeating(*error)) {
-      put(index, false);
+    } else if (error && worth_repeating(index, *error)) {
+      put(index);
     } else if (error && !written_[index]) {
       result.error = error;
       open_ -= 1;
     } else if (!error && !written_[index] && store_.capabilities().conditional_put) {
       result.error.reset();
       written_[index] = true;
-      put(index, true);
+      put(index);
     } else {
       result.error.reset();
       result.unconditional = !error;  // a failure of the second says nothing about conditions
@@ -87,15 +89,21 @@ class Probing : public std::enable_shared_from_this<Probing> {
                   });
   }
 
-  bool worth_repeating(const StoreError& error) {
-    return error.kind == StoreErrorKind::clock_skew || error.kind == StoreErrorKind::conflict ||
-           (error.kind == StoreErrorKind::refresh_credentials && store_.refresh_credentials());
+  // Each kind once: a store may look at the clock, the condition and the signature one after the
+  // other, and each answer teaches something.
+  bool worth_repeating(std::size_t index, const StoreError& error) {
+    const bool teaches = error.kind == StoreErrorKind::clock_skew ||
+                         error.kind == StoreErrorKind::conflict ||
+                         error.kind == StoreErrorKind::refresh_credentials;
+    return teaches && repeated_[index].insert(error.kind).second &&
+           (error.kind != StoreErrorKind::refresh_credentials || store_.refresh_credentials());
   }
 
   ObjectStore& store_;
   const StoreProbe probe_;
   std::vector<PrefixProbe> results_;
   std::vector<bool> written_;  // by the first PUT
+  std::vector<std::set<StoreErrorKind>> repeated_;
   std::size_t open_ = 0;
 };
 

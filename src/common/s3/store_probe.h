@@ -29,8 +29,9 @@ struct PrefixProbe {
 
 // Puts "<prefix>.sluice-probe-<instance>…" under each prefix, twice, and removes it; in the order
 // given. The second must fail: a store that takes it does not know the condition, and is told
-// leave_out_conditions(). One attempt each, and another one where the first taught the store's
-// clock, or fetched credentials. Blocks, driving poll(); no other request may be in flight.
+// leave_out_conditions(). One attempt each, and another one for each thing that
+// an answer taught: the store's clock, that it refuses conditions, or to fetch credentials. Blocks,
+// driving poll(); no other request may be in flight.
 std::vector<PrefixProbe> probe_store(ObjectStore& store, const StoreProbe& probe);
 
 }  // namespace sluice
