@@ -11,6 +11,8 @@ namespace {
 // The store's clock is learnt from the first such answer; another one may come from a second
 // server. What goes on is a clock that nobody can follow.
 constexpr std::uint32_t kSkewsMax = 3;
+// Room for an error in place of the object.
+constexpr std::uint64_t kReadSlackBytes = 64 * kKiB;
 
 // Takes the first `bytes` bytes of `body`, which has as many.
 ObjectBody take_front(ObjectBody& body, std::uint64_t bytes) {
@@ -166,7 +168,7 @@ bool ObjectUpload::start_get() {
   if (!enter(false)) {
     return false;
   }
-  outside_.store.get({.key = plan_.name.key, .bytes_max = bytes_},
+  outside_.store.get({.key = plan_.name.key, .bytes_max = bytes_ + kReadSlackBytes},
                      then(false, &ObjectUpload::on_get));
   return true;
 }
@@ -334,27 +336,29 @@ void ObjectUpload::judge(const ObjectInfo& info) {
 }
 
 void ObjectUpload::on_get(StoreResult<std::optional<std::string>>& result) {
-  if (result.error && result.error->code != "AnswerTooLarge") {
+  const bool longer = found_->bytes > bytes_ + kReadSlackBytes;
+  if (result.error && !longer) {
     fail(*result.error);
+    return;
+  }
+  if (!result.error && !result.value) {
+    reading_ = false;  // gone again: the next PUT says what is there
+    found_.reset();
     return;
   }
   ObjectBody stored;
   if (!result.error) {
-    if (!result.value) {
-      reading_ = false;  // gone again: the next PUT says what is there
-      found_.reset();
-      return;
-    }
     stored.append(std::as_bytes(std::span(*result.value)), nullptr);
-    if (stored.size() != found_->bytes) {
-      fail({.kind = StoreErrorKind::retry,
-            .code = "Contradiction",
-            .message = "GET and HEAD say different sizes"});
-      return;
-    }
+  }
+  // Only what HEAD and GET agree on is the object, and not an error in its place.
+  if (!longer && stored.size() != found_->bytes) {
+    fail({.kind = StoreErrorKind::retry,
+          .code = "Contradiction",
+          .message = "GET and HEAD say different sizes"});
+    return;
   }
   reading_ = false;
-  if (!result.error && sha256_of(stored) == sha256_) {
+  if (!longer && sha256_of(stored) == sha256_) {
     etag_ = found_->etag;
     end(State::done);
     return;

@@ -326,7 +326,7 @@ TEST_CASE("a_value_given_is_the_value_in_effect_for_every_setting") {
     bool changed = false;
     for (const char* text : {"7", "77KiB", "77MiB", "true", "json", "zstd", "debug", "other",
                              "http://h:1", "md5", "aws:kms", R"({"a":"b"})", "private", "a=b",
-                             "123456789012", "requester", "arn:aws:iam::1:role/r"}) {
+                             "123456789012", "requester", "arn:aws:iam::1:role/r", "compressed"}) {
       if (assign(setting, text, config) && value_of(setting, config) != before) {
         CHECK((value_of(setting, config) == text || is_secret(setting)));
         changed = true;
