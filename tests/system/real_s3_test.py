@@ -3,6 +3,7 @@
 s3_test.py has the faults; here is what a fake made by the same hands could have wrong as well:
 signatures, conditions, parts, metadata, error bodies.
 """
+import re
 import harness
 import radosgw
 import store_checks
@@ -35,7 +36,7 @@ def test_radosgw_encrypts_with_the_kms_key_that_is_named(scratch):
     record = scratch.path / "record"
     server.load("--count", 12000, "--connections", 4, "--malformed", 0.001, record=record)
     server.stop()
-    _, headers = assert_stored(scratch, store, record)
+    _, headers = store_checks.assert_stored(scratch, store, record)
     assert any(re.search("-[2-9]\"$", one["etag"]) for one in headers.values()), "no parts"
     for key, one in headers.items():
         assert one.get("x-amz-server-side-encryption") == "aws:kms", (key, one)
@@ -89,7 +90,7 @@ def test_radosgw_refuses_to_write_over_what_it_has_when_replies_are_lost(scratch
     store = start_store(scratch)
     relay, through = start_relay(scratch, store)
     server = scratch.server(MAX_FILE_SIZE="128KiB", **store.settings(**through)).start()
-    relay.lose(3)
+    relay.lose(3, relay.OF_AN_OBJECT)
     record = scratch.path / "record"
     server.load("--count", store_checks.EVENTS // 2, "--connections", 4, "--malformed", 0.01,
                 record=record)

@@ -7,6 +7,8 @@ import threading
 class Relay:
     """Between Sluice and the store: passes requests on, and loses replies on demand."""
 
+    OF_AN_OBJECT = b"\r\netag: "  # not of a listing
+
     def __init__(self, port):
         self.store = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -20,7 +22,7 @@ class Relay:
     def lose(self, count, mark=b"HTTP/1.1 200"):
         """The next replies that have `mark` in them: the connection ends instead."""
         with self.lock:
-            self.to_lose, self.mark = count, mark
+            self.to_lose, self.mark = count, mark.lower()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -34,7 +36,7 @@ class Relay:
 
     def _loses(self, content):
         with self.lock:
-            if self.to_lose == 0 or self.mark not in content:
+            if self.to_lose == 0 or self.mark not in content.lower():
                 return False
             self.to_lose -= 1
             self.lost += 1

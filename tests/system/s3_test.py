@@ -288,7 +288,7 @@ def test_kill_nine_inside_a_multipart_upload_leaves_one_object_and_no_upload(scr
 
 def test_s1_a_wrong_checksum_is_looked_into_and_the_right_object_is_done(scratch):
     store = scratch.fake_s3()
-    server = scratch.server(**store.settings()).start()
+    server = scratch.server(S3_CHECKSUM="md5", **store.settings()).start()
     store.control("fault", match="PUT /bucket/xml-events", count=1, kind="wrong_etag")
     record = scratch.path / "record"
     server.load("--count", 100, record=record)
