@@ -4,6 +4,7 @@ s3_test.py has the faults; here is what a fake made by the same hands could have
 signatures, conditions, parts, metadata, error bodies.
 """
 import re
+
 import harness
 import radosgw
 import store_checks
