@@ -63,6 +63,19 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+Result<Credentials> credentials_of_environment() {
+  Credentials credentials{.access_key_id = environment("AWS_ACCESS_KEY_ID"),
+                          .secret_access_key = environment("AWS_SECRET_ACCESS_KEY"),
+                          .session_token = environment("AWS_SESSION_TOKEN")};
+  if (credentials.access_key_id.empty()) {
+    return rejected("AWS_ACCESS_KEY_ID is not set");
+  }
+  if (credentials.secret_access_key.empty()) {
+    return rejected("AWS_SECRET_ACCESS_KEY is not set");
+  }
+  return EnvironmentCredentials(std::move(credentials)).current();
+}
+
 Result<SignedRequest> sign(const SignOptions& options) {
   Result<WallTime> time = time_of(options);
   if (!time) {
@@ -72,11 +85,7 @@ Result<SignedRequest> sign(const SignOptions& options) {
   if (!trailers) {
     return trailers.error();
   }
-  Result<Credentials> credentials =
-      EnvironmentCredentials({.access_key_id = environment("AWS_ACCESS_KEY_ID"),
-                              .secret_access_key = environment("AWS_SECRET_ACCESS_KEY"),
-                              .session_token = environment("AWS_SESSION_TOKEN")})
-          .current();
+  Result<Credentials> credentials = credentials_of_environment();
   if (!credentials) {
     return credentials.error();
   }
