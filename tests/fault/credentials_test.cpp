@@ -142,7 +142,8 @@ TEST_CASE("s16_a_service_that_is_down_slow_or_another_one_gives_errors_in_time")
         std::pair(nlohmann::json{{"kind", "html"}}, "something else than a session token"),
         std::pair(nlohmann::json{{"kind", "reset"}}, "does not answer"),
         std::pair(nlohmann::json{{"kind", "stall"}}, "does not answer")}) {
-    CAPTURE(fault.dump());
+    const std::string told = fault.dump();
+    CAPTURE(told);
     fixture.metadata.control("fault", fault);
     Fixture other([&](Config& config, Fixture& /*given*/) { Fixture::instance(config, fixture); });
     const auto begin = std::chrono::steady_clock::now();
