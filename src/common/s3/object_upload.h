@@ -3,7 +3,8 @@
 // later pieces are still to come, and the memory of each goes back when the store has it.
 //
 // A state machine for one thread: start_next() starts at most one request, completions move it on
-// inside ObjectStore::poll(). Never overwrites: where the key exists, what is there is judged.
+// inside ObjectStore::poll(). Where the key exists, what is there is judged, and never written
+// over; in a store without conditions as far as a HEAD before each repeated PUT can tell.
 #pragma once
 
 #include <deque>
