@@ -60,6 +60,17 @@ TEST_CASE("a_probe_that_an_earlier_start_left_is_an_answer") {
   CHECK((*fixture.client)->capabilities().conditional_put);
 }
 
+TEST_CASE("without_conditions_no_body_is_sent_again_unseen") {
+  Fixture fixture;
+  (*fixture.client)->leave_out_conditions();
+  CHECK(fixture.put("a", "x").ok());
+  // The kept connection ends after the object was stored: another may write it before a second try.
+  fixture.server.fault({{"match", "PUT"}, {"kind", "lost_reply"}});
+  CHECK(fixture.kind_of_put("b") == Kind::retry);
+  CHECK(fixture.server.requests().size() == 2);
+  CHECK(fixture.server.overwrites() == 0);
+}
+
 TEST_CASE("a_store_without_conditions_is_written_without_them") {
   Fixture fixture({}, {"--no-conditional"});
   CHECK((*fixture.client)->capabilities().conditional_put);

@@ -151,8 +151,10 @@ void set_method(Transfer& transfer) {
     set(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body_bytes));
     set(easy, CURLOPT_READFUNCTION, on_read);
     set(easy, CURLOPT_READDATA, &transfer);
-    set(easy, CURLOPT_SEEKFUNCTION, on_seek);
-    set(easy, CURLOPT_SEEKDATA, &transfer);
+    if (!request.body_sent_once) {  // curl cannot send again what it cannot rewind
+      set(easy, CURLOPT_SEEKFUNCTION, on_seek);
+      set(easy, CURLOPT_SEEKDATA, &transfer);
+    }
   } else if (request.method == "HEAD") {
     set(easy, CURLOPT_NOBODY, 1L);
   }

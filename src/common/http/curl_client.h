@@ -44,6 +44,9 @@ struct HttpRequest {
   HttpBodySource body = {};  // empty: no body
   std::uint64_t body_bytes = 0;
   bool fresh_connection = false;  // not one that an earlier request left open
+  // A kept connection that ends without an answer is tried on a new one, unless the body may be
+  // sent only once: then that is a transport error, if any of the body had been sent.
+  bool body_sent_once = false;
   HttpLimits limits = {};
 };
 

@@ -157,6 +157,7 @@ void S3Client::send(Call call, AnswerCompletion completion) {
                  .body_bytes_max = call.answer_bytes_max};
   if (call.has_body) {
     http.body_bytes = call.body.size();
+    http.body_sent_once = call.body_sent_once;
     http.body = [body = call.body](std::uint64_t begin, std::span<std::byte> into) {
       return body.read(begin, into);
     };
@@ -260,6 +261,8 @@ void S3Client::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
             .has_body = true};
   if (request.if_none_match && conditional_put_) {
     call.headers.emplace_back("if-none-match", "*");
+  } else {
+    call.body_sent_once = true;
   }
   ContentChecksum checksum = add_checksum(call);
   const ObjectBody body = call.body;

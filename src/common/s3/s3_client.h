@@ -72,6 +72,7 @@ class S3Client final : public ObjectStore {
     ObjectBody body = {};
     std::optional<Sha256> sha256 = {};
     bool has_body = false;
+    bool body_sent_once = false;  // a second copy might write over what another wrote in between
     std::size_t answer_bytes_max = kMiB;
     std::optional<S3Location> redirected = {};  // where a 307 sent us, once
   };
