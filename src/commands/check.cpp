@@ -8,21 +8,15 @@
 #include <array>
 #include <cstdio>
 
-#include "commands/credentials_of.h"
+#include "commands/check_store.h"
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
-#include "commands/store_of.h"
 #include "common/config/value_text.h"
 #include "common/net/tcp_socket.h"
-#include "common/platform/clock.h"
 #include "common/platform/disk_hazard.h"
 #include "common/platform/posix_filesystem.h"
 
 namespace sluice {
-
-namespace {
-
-using Verdict = CheckLine::Verdict;
 
 // The directory, or the nearest one above it that exists.
 Path nearest_existing(Filesystem& filesystem, const Path& directory) {
@@ -37,6 +31,10 @@ Path nearest_existing(Filesystem& filesystem, const Path& directory) {
 bool writable(const Path& directory) {
   return ::faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
 }
+
+namespace {
+
+using Verdict = CheckLine::Verdict;
 
 // Removes what it was made for, whatever happens in between.
 class TemporaryFile {
@@ -115,46 +113,6 @@ CheckLine check_room(const Config& config, Filesystem& filesystem) {
   return {Verdict::ok, "spool room", text};
 }
 
-std::vector<CheckLine> check_store(const Config& config, Filesystem& filesystem) {
-  if (!config.uses_s3() && !filesystem.info(config.output_dir)) {
-    const Path above = nearest_existing(filesystem, config.output_dir);
-    if (writable(above)) {
-      return {
-          {Verdict::ok, "store", "OUTPUT_DIR=" + config.output_dir + " will be made at the start"}};
-    }
-    return {{Verdict::failure, "store",
-             "OUTPUT_DIR=" + config.output_dir + " cannot be made: " + above.string() +
-                 " may not be written by this user"}};
-  }
-  SystemClock clock;
-  std::optional<ConfiguredCredentials> credentials;
-  std::vector<CheckLine> lines;
-  if (config.uses_s3()) {
-    credentials.emplace(config, ConfiguredCredentials::Outside{filesystem, clock});
-    lines = judge_credentials(credentials->fetch());
-    if (std::any_of(lines.begin(), lines.end(),
-                    [](const CheckLine& line) { return line.verdict == Verdict::failure; })) {
-      return lines;
-    }
-    credentials->start();
-  }
-  // A name of our own: the temporary files of a running server are not ours.
-  const std::string instance = "check-" + std::to_string(::getpid());
-  auto store = store_of(config, instance,
-                        {.filesystem = filesystem,
-                         .clock = clock,
-                         .credentials = credentials ? &credentials->provider() : nullptr});
-  if (!store) {
-    lines.push_back({Verdict::failure, "store", store.error().message});
-    return lines;
-  }
-  const auto probes = probe_store(
-      **store, {{config.prefix, config.quarantine_prefix}, instance, std::chrono::seconds(30)});
-  const auto judged = judge_probes(probes, (*store)->describe());
-  lines.insert(lines.end(), judged.begin(), judged.end());
-  return lines;
-}
-
 }  // namespace
 
 std::string to_text(const CheckLine& line) {
@@ -211,49 +169,6 @@ std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem)
   lines.push_back(check_room(config, filesystem));
   if (lines.front().verdict != Verdict::failure) {
     lines.push_back(check_sync(filesystem, existing));
-  }
-  return lines;
-}
-
-std::vector<CheckLine> judge_credentials(const CredentialReport& report) {
-  if (report.origin && report.error.empty()) {
-    return {{Verdict::ok, "credentials", describe(*report.origin)}};
-  }
-  std::vector<CheckLine> lines;
-  for (const TriedLink& link : report.tried) {
-    if (link.configured) {
-      lines.push_back({Verdict::failure, "credentials", link.name + ": " + link.reason});
-    } else {
-      lines.push_back(
-          {Verdict::warning, "credentials", "not from " + link.name + ": " + link.reason});
-    }
-  }
-  if (lines.empty() || lines.back().verdict != Verdict::failure) {
-    lines.push_back({Verdict::failure, "credentials",
-                     "nothing gives any: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
-                     "profile, or a role for this machine"});
-  }
-  return lines;
-}
-
-std::vector<CheckLine> judge_probes(const std::vector<PrefixProbe>& probes,
-                                    const std::string& store) {
-  std::vector<CheckLine> lines;
-  for (const PrefixProbe& probe : probes) {
-    const std::string where = "prefix \"" + probe.prefix + "\" in " + store;
-    if (probe.error) {
-      lines.push_back({Verdict::failure, "store", where + ": " + describe(*probe.error)});
-    } else if (probe.remove_error) {
-      lines.push_back({Verdict::ok, "store",
-                       where + " takes objects (the probe stays there: removing it is not "
-                               "permitted, and not needed)"});
-    } else {
-      lines.push_back({Verdict::ok, "store", where + " takes objects"});
-    }
-  }
-  if (std::any_of(probes.begin(), probes.end(),
-                  [](const PrefixProbe& probe) { return probe.unconditional; })) {
-    lines.push_back({Verdict::warning, "store", store + " " + kUnconditional});
   }
   return lines;
 }

@@ -8,8 +8,6 @@
 
 #include "common/config/config.h"
 #include "common/platform/filesystem.h"
-#include "common/s3/refreshing_credentials.h"
-#include "common/s3/store_probe.h"
 
 namespace sluice {
 
@@ -26,11 +24,10 @@ int check_command(const Config& config);
 // The parts. All block for a few file operations.
 std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem);
 CheckLine check_sync(Filesystem& filesystem, const Path& directory);
-// Which link of the chain gave the credentials, for whom and until when; or what each link said.
-std::vector<CheckLine> judge_credentials(const CredentialReport& report);
-// What the probes of a store found.
-std::vector<CheckLine> judge_probes(const std::vector<PrefixProbe>& probes,
-                                    const std::string& store);
+
+// The directory, or the nearest one above it that exists; and whether this user may write in one.
+Path nearest_existing(Filesystem& filesystem, const Path& directory);
+bool writable(const Path& directory);
 
 std::string to_text(const CheckLine& line);
 

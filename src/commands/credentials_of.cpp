@@ -35,6 +35,13 @@ ChainSettings chain_settings_of(const Config& config) {
   return settings;
 }
 
+// STS is reached as the store is.
+CurlClient::Options http_options_of(const Config& config) {
+  return {.ca_file = config.s3_ca_file,
+          .proxy = config.s3_proxy,
+          .user_agent = "sluice/" SLUICE_VERSION};
+}
+
 }  // namespace
 
 ConfiguredCredentials::ConfiguredCredentials(const Config& config, const Outside& outside)
@@ -43,10 +50,8 @@ ConfiguredCredentials::ConfiguredCredentials(const Config& config, const Outside
                      return read_linked_file(filesystem, path, kFileBytesMax);
                    },
                .http =
-                   [this](HttpRequest request) {
-                     return http_send(std::move(request),
-                                      {.ca_file = {}, .user_agent = "sluice/" SLUICE_VERSION},
-                                      stop_.get_token());
+                   [this, options = http_options_of(config)](HttpRequest request) {
+                     return http_send(std::move(request), options, stop_.get_token());
                    },
                .run_process =
                    [this](const std::string& command) {

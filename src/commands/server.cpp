@@ -373,6 +373,9 @@ void Server::add_reports() {
       add_server_metrics(page, ingest, egress);
       return nlohmann::json();
     });
+    if (credentials_) {
+      add_credential_metrics(page, credentials_->provider().report());
+    }
     page.gauge("sluice_ready", "1 where no condition stands in the way", {},
                conditions_.ready() ? 1 : 0);
     page.gauge("sluice_oldest_event_age_seconds", "age of the oldest event not uploaded", {},

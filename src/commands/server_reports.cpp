@@ -71,6 +71,15 @@ nlohmann::json credentials_to_json(const CredentialReport& report) {
           {"error", text(report.error)}};
 }
 
+void add_credential_metrics(MetricsPage& page, const CredentialReport& report) {
+  if (report.origin && report.origin->expires_at) {
+    page.gauge(
+        "sluice_credentials_expire_timestamp_seconds",
+        "Unix time at which the credentials for the store expire", {},
+        std::chrono::duration<double>(report.origin->expires_at->time_since_epoch()).count());
+  }
+}
+
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress) {
   for (const QueueLevel& level : queues_of(ingest, egress)) {
     page.gauge("sluice_queue_items", "items in a queue", {{"queue", level.name}},

@@ -19,6 +19,8 @@ nlohmann::json queues_to_json(const IngestHalf* ingest, const EgressHalf* egress
 nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egress);
 // {"source", "for", "key_id_end", "expires_at", "error"}; null is what is not known, or never.
 nlohmann::json credentials_to_json(const CredentialReport& report);
+// When they expire, where they do.
+void add_credential_metrics(MetricsPage& page, const CredentialReport& report);
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress);
 
 // "2026-11-21T09:14:07Z"

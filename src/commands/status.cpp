@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/exit_code.h"
-#include "common/http/curl_client.h"
+#include "common/http/http_send.h"
 
 namespace sluice {
 
@@ -172,10 +172,10 @@ int status_command(const Config& config, const StatusOptions& options) {
         stderr);
     return kExitFailed;
   }
-  HttpGet get{status_url(config), {}};
+  HttpRequest get{.url = status_url(config)};
   get.limits.connect_timeout = kAnswerTime;
   get.limits.deadline = kAnswerTime;
-  const auto answer = http_get(get);
+  const auto answer = http_send(get, {}, {});
   if (!answer || answer->status != 200) {
     std::fprintf(stderr,
                  "sluice status: no server answers on %s (%s); is it running, and are ADMIN_HOST "

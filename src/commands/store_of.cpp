@@ -6,17 +6,21 @@
 
 namespace sluice {
 
+S3Endpoint::Options endpoint_of(const Config& config) {
+  return {.endpoint_url = config.aws_endpoint_url,
+          .region = config.aws_region,
+          .bucket = config.bucket_name,
+          .path_style = config.s3_force_path_style,
+          .dualstack = config.s3_dualstack,
+          .fips = config.s3_fips,
+          .accelerate = config.s3_accelerate};
+}
+
 namespace {
 
 S3Client::Options s3_options(const Config& config) {
   S3Client::Options options;
-  options.endpoint = {.endpoint_url = config.aws_endpoint_url,
-                      .region = config.aws_region,
-                      .bucket = config.bucket_name,
-                      .path_style = config.s3_force_path_style,
-                      .dualstack = config.s3_dualstack,
-                      .fips = config.s3_fips,
-                      .accelerate = config.s3_accelerate};
+  options.endpoint = endpoint_of(config);
   options.terms = {.checksum = config.s3_checksum,
                    .encryption = config.s3_sse,
                    .kms_key_id = config.s3_sse_kms_key_id,

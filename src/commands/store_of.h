@@ -10,6 +10,7 @@
 #include "common/platform/filesystem.h"
 #include "common/s3/credentials.h"
 #include "common/s3/object_store.h"
+#include "common/s3/s3_endpoint.h"
 
 namespace sluice {
 
@@ -19,6 +20,8 @@ struct StoreOutside {
   const Clock& clock;
   CredentialsProvider* credentials = nullptr;  // of an S3 store
 };
+
+S3Endpoint::Options endpoint_of(const Config& config);
 
 // `instance` names the temporary files of a directory. Fatal where the settings cannot work or the
 // directory cannot be made; asks nothing of an S3 store yet.

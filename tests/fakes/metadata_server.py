@@ -2,7 +2,7 @@
 """Everything that gives AWS credentials over HTTP, for tests: standard library only, 127.0.0.1 only.
 
     python3 tests/fakes/metadata_server.py [--port 0] [--access-key KEY --secret-key SECRET]
-                                           [--stdin-lifeline]
+                                           [--tls DIRECTORY] [--stdin-lifeline]
 
 Prints its port on the first line of stdout. It is, on one port:
   - the instance metadata service, version 2 only: PUT /latest/api/token, then GET
@@ -202,24 +202,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main():
     parser = argparse.ArgumentParser(description="A fake giver of AWS credentials for tests.")
-    parser.add_argument("--port", type=int, default=0)
+    s3_server.add_server_options(parser)
     parser.add_argument("--access-key", default="AKIATEST")
     parser.add_argument("--secret-key", default="secret")
-    parser.add_argument("--stdin-lifeline", action="store_true")
     options = parser.parse_args()
     Handler.state = State(options)
-    server = s3_server.Server(("127.0.0.1", options.port), Handler)
-    print(server.server_address[1], flush=True)
-    if options.stdin_lifeline:
-        def wait_for_end():
-            while os.read(0, 4096):
-                pass
-            server.shutdown()
-        threading.Thread(target=wait_for_end, daemon=True).start()
     try:
-        server.serve_forever(poll_interval=0.05)
-    except KeyboardInterrupt:
-        pass
+        s3_server.serve(Handler, options)
     finally:
         Handler.state.end.set()
 

@@ -50,6 +50,9 @@ Control, unsigned, JSON in and out:
        huge        an error answer of "bytes" (10 MB) of body
        headers     an answer of "lines" (10000) headers
                                      Answers {"id": n}.
+  POST /_control/random_faults       {"share": 0.05, "seed": n, "faults": [as above, with a
+                                     "name"]}: that share of all requests gets one, each of them
+                                     as often as the others
   POST /_control/clear               forget all faults and denials
   POST /_control/deny_prefix         {"prefix": "quarantine/", "deny": true}: 403 AccessDenied
   POST /_control/set                 {"secret_key", "access_key", "session_token", "clock_offset",
@@ -61,6 +64,7 @@ Once: `curl -s localhost:PORT/_control/log`.
 
 import argparse
 import base64
+import contextlib
 import ctypes
 import datetime
 import email.utils
@@ -69,8 +73,10 @@ import hmac
 import http.server
 import json
 import os
+import random
 import re
 import shutil
+import signal
 import socket
 import socketserver
 import ssl
@@ -150,6 +156,31 @@ def encoding_of(query):
     return escape, ""
 
 
+class RandomFaults:
+    """Deals the faults like cards, so that each comes as often as the others."""
+
+    def __init__(self, share, seed, faults):
+        self.share = share
+        self.random = random.Random(seed)
+        self.faults = faults
+        self.deck = []
+
+    def take(self, line):
+        if self.random.random() >= self.share:
+            return None
+        fault = self.find(line)
+        if fault is None:  # what is left does not go with this request
+            missing = [fault for fault in self.faults if fault not in self.deck]
+            self.deck += self.random.sample(missing, len(missing))
+            fault = self.find(line)
+        if fault is not None:
+            self.deck.remove(fault)
+        return fault
+
+    def find(self, line):
+        return next((fault for fault in self.deck if re.search(fault.get("match", ""), line)), None)
+
+
 class Store:
     """Objects, uploads, faults and the logs; one lock around all of it."""
 
@@ -168,6 +199,7 @@ class Store:
         self.clock_offset = options.clock_offset
         self.uploads = {}
         self.faults = []
+        self.random_faults = None
         self.denied = set()
         self.log = []
         self.requests = []
@@ -233,7 +265,7 @@ class Store:
                     if fault["count"] > 0:
                         fault["count"] -= 1
                     return fault
-        return None
+            return self.random_faults.take(line) if self.random_faults else None
 
 
 # ---- SigV4, written from AWS's description and sharing nothing with the client -------------------
@@ -344,7 +376,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.store.lock:
             self.store.requests.append(self.record)
         fault = self.store.take_fault(f"{self.command} {self.path}")
-        self.record["fault"] = fault["kind"] if fault else ""
+        self.record["fault"] = fault.get("name", fault["kind"]) if fault else ""
         if fault and fault["kind"] == "reset" and not fault.get("after_body"):
             return self.reset()
         if self.headers.get("Expect", "").lower() == "100-continue":
@@ -751,7 +783,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 reply = {"id": given["id"]}
             elif name == "clear":
                 store.faults.clear()
+                store.random_faults = None
                 store.denied.clear()
+            elif name == "random_faults":
+                store.random_faults = RandomFaults(given["share"], given["seed"], given["faults"])
             elif name == "deny_prefix":
                 if given.get("deny", True):
                     store.denied.add(given["prefix"])
@@ -805,9 +840,34 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             super().handle_error(request, client_address)
 
 
+def add_server_options(parser):
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--stdin-lifeline", action="store_true")
+    parser.add_argument("--tls", metavar="DIRECTORY")
+    parser.add_argument("--certificate", default="good",
+                        choices=("good", "expired", "other-host"))
+
+
+def serve(handler, options):
+    """Prints its port, and serves until SIGTERM, or the end of stdin where that is its lifeline."""
+    server = Server(("127.0.0.1", options.port), handler)
+    if options.tls:
+        server.tls = tls_context(options.tls, options.certificate)
+    print(server.server_address[1], flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    if options.stdin_lifeline:
+        def wait_for_end():
+            while os.read(0, 4096):
+                pass
+            server.shutdown()
+        threading.Thread(target=wait_for_end, daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever(poll_interval=0.05)
+
+
 def main():
     parser = argparse.ArgumentParser(description="A fake S3 server for tests.")
-    parser.add_argument("--port", type=int, default=0)
+    add_server_options(parser)
     parser.add_argument("--directory")
     parser.add_argument("--bucket", action="append")
     parser.add_argument("--access-key", default="AKIATEST")
@@ -818,32 +878,14 @@ def main():
     parser.add_argument("--no-conditional", action="store_true")
     parser.add_argument("--ignore-conditions", action="store_true")
     parser.add_argument("--no-checksums", action="store_true")
-    parser.add_argument("--tls")
-    parser.add_argument("--certificate", default="good",
-                        choices=("good", "expired", "other-host"))
     parser.add_argument("--clock-offset", type=float, default=0)
-    parser.add_argument("--stdin-lifeline", action="store_true")
     options = parser.parse_args()
     options.bucket = options.bucket or ["bucket"]
     temporary = None if options.directory else tempfile.mkdtemp(prefix="fake-s3-")
     options.directory = options.directory or temporary
     Handler.store = Store(options)
-    server = Server(("127.0.0.1", options.port), Handler)
-    if options.tls:
-        server.tls = tls_context(options.tls, options.certificate)
-    print(server.server_address[1], flush=True)
-    import signal
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    if options.stdin_lifeline:
-        def wait_for_end():
-            while os.read(0, 4096):
-                pass
-            server.shutdown()
-        threading.Thread(target=wait_for_end, daemon=True).start()
     try:
-        server.serve_forever(poll_interval=0.05)
-    except KeyboardInterrupt:
-        pass
+        serve(Handler, options)
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -133,7 +133,7 @@ TEST_CASE("s15_an_expired_certificate_and_one_for_another_host_are_refused") {
 TEST_CASE("s15_a_name_that_the_dns_does_not_know_may_be_known_later") {
   Fixture fixture({.url = "http://no-such-host.invalid"});
   CHECK(fixture.kind_of_put("k") == Kind::retry);
-  CHECK(fixture.last_error.code == "ConnectionFailed");
+  CHECK(fixture.last_error.code == "NameNotResolved");
 }
 
 // ---- hostile answers

@@ -1,4 +1,5 @@
 """The commands beside `run`: what they print, what they find, and how they exit."""
+import re
 import socket
 
 import evidence
@@ -71,6 +72,52 @@ def test_check_names_what_the_store_refuses(scratch):
     lines = [line for line in run(server, "check", expected=1).splitlines() if "prefix" in line]
     assert lines[0].startswith("ok") and "xml-events/" in lines[0], lines
     assert lines[1].startswith("FAIL") and "AccessDenied" in lines[1], lines
+
+
+def lines_of(text, subject):
+    return [line for line in text.splitlines() if line.split()[1] == subject]
+
+
+def test_check_goes_the_way_to_the_store_and_says_what_each_step_took(scratch):
+    store = scratch.fake_s3(tls=True)
+    server = scratch.server(**store.settings(S3_CA_FILE=store.ca_file))
+    text = run(server, "check")
+    for subject, pattern in [("dns", r"127\.0\.0\.1 in \d+\.\d ms"),
+                             ("tls", r"handshake in \d+\.\d ms, certificate accepted until \S+Z"),
+                             ("connection", r"https://\S+: connected in .* answered .*"),
+                             ("clock", r"\d s (behind|ahead of) the store's")]:
+        [line] = lines_of(text, subject)
+        assert re.fullmatch(rf"(ok|WARN) +{subject} +{pattern}.*", line), line
+    store.control("set", clock_offset=-3600)
+    [line] = lines_of(run(server, "check"), "clock")
+    assert line.startswith("WARN") and re.search(r"(3600|3599|3601) s ahead", line), line
+    [line] = lines_of(run(server, "check", expected=1, S3_CA_FILE=None), "tls")
+    assert "CertificateError" in line and "S3_CA_FILE" in line, line
+    [line] = lines_of(run(server, "check", expected=1, AWS_ENDPOINT_URL="http://gate.invalid"),
+                      "dns")
+    assert "NameNotResolved" in line, line
+    [line] = lines_of(run(server, "check", expected=1, AWS_ENDPOINT_URL="http://127.0.0.1:1"),
+                      "connection")
+    assert "ConnectionFailed" in line, line
+
+
+def test_check_begins_an_upload_in_parts_and_gives_it_up(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(**store.settings())
+    lines = lines_of(run(server, "check"), "multipart")
+    assert len(lines) == 2 and all(line.startswith("ok") for line in lines), lines
+    ops = [entry["op"] for entry in store.control("log") if "~parts" in entry["key"]]
+    assert ops == ["create_multipart", "part", "abort"] * 2, ops
+    assert not store.control("uploads") and not evidence.list_objects(store.objects)
+    for match, verdict in [("^POST .*uploads", "FAIL"), ("^PUT .*partNumber", "FAIL"),
+                           ("^GET .*uploads", "WARN"), ("^DELETE .*uploadId", "WARN")]:
+        fault = store.control("fault", match=match, count=-1, kind="status", status=403,
+                              code="AccessDenied")
+        assert fault, match
+        text = run(server, "check", expected=1 if verdict == "FAIL" else 0)
+        lines = [line for line in lines_of(text, "multipart") if line.startswith(verdict)]
+        assert len(lines) == 2 and all("AccessDenied" in line for line in lines), (match, text)
+        store.control("clear")
 
 
 def test_check_names_a_taken_port(scratch):

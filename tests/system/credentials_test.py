@@ -1,9 +1,11 @@
 """Where credentials come from, with the real program: what check says, and what run does when they
 expire."""
 import re
+import time
 
 import evidence
 import harness
+import s3_options
 
 
 def settings_of(scratch, store, **more):
@@ -84,6 +86,46 @@ def test_check_names_every_link_where_none_gives_credentials(scratch):
     assert "FAIL" in lines[-1] and f"profile 'default' in {keys}" in lines[-1], lines
 
 
+def test_sts_is_asked_through_the_proxy_and_the_services_of_this_machine_are_not(scratch):
+    store, metadata = scratch.fake_s3(), scratch.fake_metadata()
+    proxy = s3_options.start_proxy(scratch, metadata.port)
+    token_file = scratch.path / "token"
+    token_file.write_text("web-token\n")
+    through = {"S3_PROXY": f"http://127.0.0.1:{proxy.port}"}
+    server = scratch.server("web", **settings_of(
+        scratch, store, AWS_ROLE_ARN="arn:aws:iam::1:role/pod",
+        AWS_WEB_IDENTITY_TOKEN_FILE=token_file, AWS_ENDPOINT_URL_STS="http://sts.invalid", **through))
+    [line] = check(server, expected=1)  # the proxy knows no store
+    assert line.startswith("ok") and "assumed-role/pod" in line, line
+    assert "sts.invalid" in [host for _, host, _ in proxy.asked], proxy.asked
+    before = len(proxy.asked)
+    for name, settings in [
+            ("instance", with_instance(scratch, store, metadata, **through)),
+            ("container", settings_of(
+                scratch, store, AWS_CONTAINER_CREDENTIALS_FULL_URI=metadata.url + "/v1/credentials",
+                AWS_CONTAINER_AUTHORIZATION_TOKEN="container-token", **through))]:
+        [line] = check(scratch.server(name, **settings), expected=1)
+        assert line.startswith("ok"), line
+    hosts = {host for _, host, _ in proxy.asked[before:]}
+    assert hosts == {f"127.0.0.1:{store.port}"}, hosts
+
+
+def test_sts_is_believed_by_the_authority_of_s3_ca_file(scratch):
+    store, sts = scratch.fake_s3(tls=True), scratch.fake_metadata(tls=True)
+    token_file = scratch.path / "token"
+    token_file.write_text("web-token\n")
+    both = scratch.path / "both.pem"
+    both.write_text(store.ca_file.read_text() + sts.ca_file.read_text())
+    server = scratch.server(**settings_of(
+        scratch, store, AWS_ROLE_ARN="arn:aws:iam::1:role/pod", S3_CA_FILE=both,
+        AWS_WEB_IDENTITY_TOKEN_FILE=token_file, AWS_ENDPOINT_URL_STS=sts.url))
+    [line] = check(server)
+    assert line.startswith("ok"), line
+    server.settings["S3_CA_FILE"] = store.ca_file
+    [line] = [line for line in check(server, expected=1) if line.startswith("FAIL")]
+    assert "certificate" in line, line
+
+
 def test_without_credentials_the_first_start_exits_2_and_a_later_one_spools(scratch):
     store, metadata = scratch.fake_s3(), scratch.fake_metadata()
     server = scratch.server(ROTATION_INTERVAL="0.3", DRAIN_TIMEOUT=1,
@@ -135,6 +177,9 @@ def test_credentials_that_expire_while_it_runs_are_fetched_before_that(scratch):
     record = scratch.path / "record"
     load = harness.start_load(server.port, "--count", 10_000, "--rate", 200, record=record)
     harness.wait_for(lambda: len(refreshes(server)) >= 4, "refreshes")
+    expires = re.search(r"^sluice_credentials_expire_timestamp_seconds (\S+)$",
+                        server.get("/metrics")[1], re.MULTILINE)
+    assert abs(float(expires[1]) - time.time()) < 60, expires
     load.terminate()
     load.communicate()
     server.stop()

@@ -240,6 +240,16 @@ def assert_quarantined(sent, rejected):
                        f"{next(iter(wanted.values()))}"
 
 
+def assert_no_key_written_twice(store):
+    """By the log of a harness.FakeS3."""
+    digests = {}
+    for write in store.control("log"):
+        if write["op"] in ("put", "complete") and "sluice-probe" not in write["key"]:
+            known = digests.setdefault(write["key"], write["sha256"])
+            assert known == write["sha256"], f"{write['key']} was written with different bytes"
+            assert not write["overwrite"], f"{write['key']} was written over"
+
+
 class Immutable:
     """Watches that no object ever changes or goes."""
 

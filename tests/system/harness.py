@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -128,15 +129,24 @@ class Server:
             raise AssertionError(f"the server did not end in {seconds} s:\n" + self.log_tail()) \
                 from None
 
-    def stop(self, expected=0):
+    def stop(self, expected=0, seconds=DEADLINE_SECONDS):
         self.signal(signal.SIGTERM)
-        code = self.wait()
+        code = self.wait(seconds)
         assert code == expected, f"exit code {code}, not {expected}:\n" + self.log_tail()
 
     def kill(self):
         if self.running():
             self.signal(signal.SIGKILL)
             self.process.wait()
+
+    def memory_of_process(self, name):
+        """Bytes, as /proc has them under this name: VmSize, VmHWM."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[1]) << 10
+
+    def is_sanitized(self):
+        """A sanitizer maps terabytes, and keeps what was freed."""
+        return self.memory_of_process("VmSize") > 1 << 40
 
     # ---- what it says
 
@@ -268,9 +278,11 @@ class Fake:
 class FakeMetadata(Fake):
     """tests/fakes/metadata_server.py: gives the keys of FakeS3."""
 
-    def __init__(self):
+    def __init__(self, directory, tls=False):
+        directory.mkdir(parents=True, exist_ok=True)
         super().__init__("metadata_server.py", "--access-key", FakeS3.ACCESS_KEY, "--secret-key",
-                         FakeS3.SECRET_KEY)
+                         FakeS3.SECRET_KEY, *(["--tls", directory] if tls else []),
+                         ca_file=directory / "ca.pem" if tls else None)
 
 
 class FakeS3(Fake):
@@ -323,8 +335,8 @@ class Scratch:
         self.started.append(store)
         return store
 
-    def fake_metadata(self):
-        metadata = FakeMetadata()
+    def fake_metadata(self, tls=False):
+        metadata = FakeMetadata(self.path / "metadata", tls)
         self.started.append(metadata)
         return metadata
 

@@ -9,19 +9,6 @@ import evidence
 import harness
 
 
-def assert_no_key_written_twice(store):
-    digests = {}
-    for write in store.control("log"):
-        if write["op"] in ("put", "complete") and not is_probe(write["key"]):
-            known = digests.setdefault(write["key"], write["sha256"])
-            assert known == write["sha256"], f"{write['key']} was written with different bytes"
-            assert not write["overwrite"], f"{write['key']} was written over"
-
-
-def is_probe(key):
-    return "sluice-probe" in key
-
-
 def delivered(store, sent):
     return len(evidence.stored_events(store.objects)) >= len(sent.well_formed())
 
@@ -36,7 +23,7 @@ def test_events_arrive_in_s3_exactly_once(scratch):
     sent = evidence.read_record(record)
     evidence.assert_same(sent, evidence.stored_events(store.objects))
     evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_multipart_objects_hold_the_same(scratch):
@@ -48,7 +35,7 @@ def test_multipart_objects_hold_the_same(scratch):
     evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
     assert any(write["op"] == "complete" for write in store.control("log")), "no multipart upload"
     assert not store.control("uploads"), "an upload was left open"
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_a_store_that_stalls_does_not_make_memory_grow(scratch):
@@ -85,7 +72,7 @@ def check_outage(scratch, fault):
     harness.wait_for(lambda: delivered(store, sent), "delivery after the outage")
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_503_for_a_while_loses_and_doubles_nothing(scratch):
@@ -144,7 +131,7 @@ def test_wrong_secret_later_spools_and_the_right_one_delivers(scratch):
     harness.wait_for(server.ready, "/ready says 200")
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_a_secret_that_is_mended_at_the_store_delivers_without_a_restart(scratch):
@@ -174,9 +161,9 @@ def check_without_conditions(scratch, argument):
         server.stop()
         assert len(server.lines("store without conditions")) == 1, server.log_tail()
     puts = [request for request in store.control("requests")
-            if request["method"] == "PUT" and not is_probe(request["path"])]
+            if request["method"] == "PUT" and "sluice-probe" not in request["path"]]
     assert puts and not any("if-none-match" in put["headers"] for put in puts), puts
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_a_store_that_does_not_heed_conditions_is_warned_about(scratch):
@@ -216,7 +203,7 @@ def test_a_refused_quarantine_prefix_never_holds_data_back(scratch):
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(store.objects))
     evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def rejected_so_far(store):
@@ -242,7 +229,7 @@ def test_a_refused_quarantine_prefix_survives_a_restart(scratch):
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(store.objects))
     evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_kill_nine_between_the_objects_of_segments(scratch):
@@ -261,7 +248,7 @@ def test_kill_nine_between_the_objects_of_segments(scratch):
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(store.objects))
     evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_kill_nine_inside_a_multipart_upload_leaves_one_object_and_no_upload(scratch):
@@ -283,7 +270,7 @@ def test_kill_nine_inside_a_multipart_upload_leaves_one_object_and_no_upload(scr
     assert len(evidence.data_objects(store.objects)) == 1
     assert not store.control("uploads"), "the upload of the killed process is still open"
     assert [write for write in store.control("log") if write["op"] == "abort"]
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_s1_a_wrong_checksum_is_looked_into_and_the_right_object_is_done(scratch):
@@ -298,7 +285,7 @@ def test_s1_a_wrong_checksum_is_looked_into_and_the_right_object_is_done(scratch
     reads = [one for one in store.control("requests")
              if one["method"] == "GET" and "xml-events" in one["path"]]
     assert len(reads) == 1, "what the store holds was not read"
-    assert_no_key_written_twice(store)
+    evidence.assert_no_key_written_twice(store)
 
 
 def test_audit_finds_what_is_lost_changed_and_doubled(scratch):

@@ -152,14 +152,15 @@ const auto& table() {
               "Uses AWS's Transfer Acceleration, which has to be enabled for the bucket."},
       Setting{
           "S3_PROXY", kStore, SecretField{&Config::s3_proxy, proxy_complaint},
-          "HTTP proxy on the way to the store: http[s]://[user:password@]host[:port]. From the "
-          "environment only, as it may hold a password. HTTP_PROXY and its like are not heeded."},
+          "HTTP proxy on the way to the store and to STS: http[s]://[user:password@]host[:port]. "
+          "From the environment only, as it may hold a password. HTTP_PROXY and its like are not "
+          "heeded."},
       Setting{
           "S3_CA_FILE",
           kStore,
           TextField{&Config::s3_ca_file},
-          "PEM file of the authorities that may sign the store's certificate (and the proxy's), "
-          "in place of the system's.",
+          "PEM file of the authorities that may sign the certificates of the store, of STS and of "
+          "the proxy, in place of the system's.",
           {},
           "the system's"},
       Setting{"S3_USER_AGENT",

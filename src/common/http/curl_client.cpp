@@ -125,10 +125,10 @@ void set(CURL* easy, CURLoption option, T value) {
   CHECK_THAT(curl_easy_setopt(easy, option, value) == CURLE_OK);
 }
 
-void set_proxy(CURL* easy, const CurlClient::Options& options) {
-  set(easy, CURLOPT_PROXY, options.proxy.c_str());  // "" keeps the environment's out
+void set_proxy(CURL* easy, const CurlClient::Options& options, bool direct) {
+  set(easy, CURLOPT_PROXY, direct ? "" : options.proxy.c_str());  // "": not the environment's
   set(easy, CURLOPT_NOPROXY, "");
-  if (!options.proxy.empty()) {
+  if (!direct && !options.proxy.empty()) {
     set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (!options.ca_file.empty()) {
       set(easy, CURLOPT_PROXY_CAINFO, options.ca_file.c_str());
@@ -184,6 +184,9 @@ HttpError::Kind kind_of(CURLcode code) {
       return HttpError::Kind::certificate;
     case CURLE_OPERATION_TIMEDOUT:
       return HttpError::Kind::timeout;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return HttpError::Kind::name;
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
@@ -192,6 +195,51 @@ HttpError::Kind kind_of(CURLcode code) {
     default:
       return HttpError::Kind::transport;
   }
+}
+
+// What the proxy answered to CONNECT, where that was not a 2xx; else 0.
+int refused_connect(CURL* easy) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  return status / 100 == 2 ? 0 : static_cast<int>(status);
+}
+
+// Of the first certificate of the chain, the server's own.
+std::optional<WallTime> certificate_end(CURL* easy) {
+  constexpr std::string_view kName = "Expire date:";
+  curl_certinfo* chain = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr ||
+      chain->num_of_certs == 0) {
+    return std::nullopt;
+  }
+  for (const curl_slist* line = chain->certinfo[0]; line != nullptr; line = line->next) {
+    const std::string_view text = line->data;
+    if (text.starts_with(kName)) {
+      const std::time_t seconds = curl_getdate(line->data + kName.size(), nullptr);
+      return seconds < 0 ? std::nullopt : std::optional(WallTime(std::chrono::seconds(seconds)));
+    }
+  }
+  return std::nullopt;
+}
+
+HttpConnection connection_of(CURL* easy) {
+  const auto time = [easy](CURLINFO what) {
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(easy, what, &microseconds);
+    return std::chrono::microseconds(microseconds);
+  };
+  HttpConnection connection{.address = {},
+                            .resolved = time(CURLINFO_NAMELOOKUP_TIME_T),
+                            .connected = time(CURLINFO_CONNECT_TIME_T),
+                            .secured = time(CURLINFO_APPCONNECT_TIME_T),
+                            .answered = time(CURLINFO_STARTTRANSFER_TIME_T),
+                            .certificate_expires_at = certificate_end(easy)};
+  connection.secured = std::max(connection.secured, connection.connected);
+  const char* address = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != nullptr) {
+    connection.address = address;
+  }
+  return connection;
 }
 
 }  // namespace
@@ -238,12 +286,13 @@ void CurlClient::State::configure(Transfer& transfer) const {
   set(easy, CURLOPT_PATH_AS_IS, 1L);  // the path is signed: no dot segment may be resolved
   set(easy, CURLOPT_FOLLOWLOCATION, 0L);
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set_proxy(easy, options);
+  set_proxy(easy, options, transfer.request.direct);
   set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_NODELAY, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy, CURLOPT_FRESH_CONNECT, transfer.request.fresh_connection ? 1L : 0L);
+  set(easy, CURLOPT_CERTINFO, transfer.request.wants_connection ? 1L : 0L);
   set(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
   set(easy, CURLOPT_BUFFERSIZE, 64L * 1024);
   set(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
@@ -268,10 +317,17 @@ HttpOutcome CurlClient::State::outcome_of(Transfer& transfer, CURLcode code) con
     long status = 0;
     curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
     transfer.response.status = static_cast<int>(status);
+    if (transfer.request.wants_connection) {
+      transfer.response.connection = connection_of(transfer.easy.get());
+    }
     outcome.response = std::move(transfer.response);
     return outcome;
   }
   HttpError error{.kind = kind_of(code), .message = transfer.error_text.data()};
+  if (const int refusal = refused_connect(transfer.easy.get()); refusal != 0) {
+    error.kind = HttpError::Kind::proxy;
+    error.proxy_status = refusal;
+  }
   if (transfer.too_large) {
     error = {.kind = HttpError::Kind::too_large, .message = "the answer is longer than allowed"};
   } else if (error.message.empty()) {
@@ -386,19 +442,5 @@ void CurlClient::wake() {
 }
 
 std::size_t CurlClient::in_flight() const { return state_->transfers.size(); }
-
-Result<HttpResponse> http_get(const HttpGet& get) {
-  CurlClient client({});
-  std::optional<HttpOutcome> outcome;
-  client.start({.method = "GET", .url = get.url, .limits = get.limits},
-               [&outcome](HttpOutcome given) { outcome = std::move(given); });
-  while (!outcome) {
-    client.poll(MonotonicTime::max());
-  }
-  if (outcome->error) {
-    return transient(get.url + ": " + outcome->error->message);
-  }
-  return std::move(outcome->response);
-}
 
 }  // namespace sluice

@@ -47,27 +47,44 @@ struct HttpRequest {
   // A kept connection that ends without an answer is tried on a new one, unless the body may be
   // sent only once: then that is a transport error, if any of the body had been sent.
   bool body_sent_once = false;
+  bool direct = false;            // not through the client's proxy: a service of this machine
+  bool wants_connection = false;  // the answer says what it came by; on a fresh connection only
   HttpLimits limits = {};
+};
+
+// How an answer came. Times are from start() on; what did not take place has the time before it.
+struct HttpConnection {
+  std::string address;  // of the peer: the proxy, where there is one
+  std::chrono::microseconds resolved{0};
+  std::chrono::microseconds connected{0};
+  std::chrono::microseconds secured{0};   // the TLS handshake was done
+  std::chrono::microseconds answered{0};  // the first byte was here
+  // Of the certificate of the server, where it has one.
+  std::optional<WallTime> certificate_expires_at;
 };
 
 struct HttpResponse {
   int status = 0;
   HttpHeaders headers;  // names in lower case, values trimmed
   std::string body;
+  std::optional<HttpConnection> connection = {};  // where it was asked for
   // The value of the first header with this lower-case name; empty where there is none.
   [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
 struct HttpError {
   enum class Kind : std::uint8_t {
-    transport,    // refused, reset, truncated, DNS: may pass by itself
+    transport,    // refused, reset, truncated: may pass by itself
+    name,         // the DNS does not know the host, or does not answer: may pass by itself
+    proxy,        // it refuses to connect us
     timeout,      // a deadline or the lowest speed
     certificate,  // the peer's certificate, or our list of authorities, is bad
     too_large,    // more answer than the caps allow
     malformed,    // the URL or the answer is no HTTP
   };
   Kind kind = Kind::transport;
-  std::string message;  // with host and port, never with a header's value
+  std::string message;   // with host and port, never with a header's value
+  int proxy_status = 0;  // what the proxy answered, for `proxy`
 };
 
 struct HttpOutcome {
@@ -110,12 +127,5 @@ class CurlClient {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-// Blocks for at most limits.deadline.
-struct HttpGet {
-  std::string url;
-  HttpLimits limits = {};
-};
-Result<HttpResponse> http_get(const HttpGet& get);
 
 }  // namespace sluice

@@ -81,6 +81,7 @@ SourceAnswer ContainerSource::fetch() {
   }
   HttpRequest request{.url = url, .headers = {{"accept", "application/json"}}};
   request.limits = link_local_limits();
+  request.direct = true;
   const Result<std::string> authorization = token();
   if (!authorization) {
     return rejected("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: " + authorization.error().message);

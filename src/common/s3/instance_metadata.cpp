@@ -36,6 +36,7 @@ Result<std::string> InstanceMetadataSource::session_token() const {
                       .headers = {{"x-aws-ec2-metadata-token-ttl-seconds", "300"}}};
   request.body = [](std::uint64_t /*begin*/, std::span<std::byte> /*into*/) { return 0; };
   request.limits = link_local_limits();
+  request.direct = true;
   const Result<HttpResponse> response = ask(outside_, request, kWho);
   if (!response) {
     if (response.error().kind != ErrorKind::transient) {
@@ -63,6 +64,7 @@ Result<std::string> InstanceMetadataSource::get(const std::string& path,
   HttpRequest request{.url = settings_.endpoint_url + path,
                       .headers = {{"x-aws-ec2-metadata-token", token}}};
   request.limits = link_local_limits();
+  request.direct = true;
   Result<HttpResponse> response = ask(outside_, request, kWho);
   if (!response) {
     return response.error();

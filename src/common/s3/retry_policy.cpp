@@ -24,6 +24,7 @@ constexpr std::string_view kSetToken =
 constexpr std::string_view kAllow =
     "Allow s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on this prefix in the policy.";
 constexpr std::string_view kSetBucket = "Check BUCKET_NAME and AWS_ENDPOINT_URL.";
+constexpr std::string_view kSetProxy = "Check the user and the password in S3_PROXY.";
 constexpr std::string_view kSetRegion = "Set AWS_REGION to the region of the bucket.";
 constexpr std::string_view kSetClock = "Set this machine's clock (NTP).";
 constexpr std::string_view kRaiseQuota = "Raise the quota of the bucket or of the user.";
@@ -220,6 +221,8 @@ Rule rule_of_status(int status) {
       return {"", Kind::configuration, kSetBucket};
     case 501:
       return {"", Kind::configuration, kAskLess};
+    case 407:
+      return {"", Kind::configuration, kSetProxy};
     case 408:
       return {"", Kind::retry};
     case 409:

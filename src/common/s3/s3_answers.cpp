@@ -73,6 +73,18 @@ StoreError transport_error(const HttpError& error, const std::string& where) {
     case HttpError::Kind::transport:
       store_error.code = "ConnectionFailed";
       break;
+    case HttpError::Kind::name:
+      store_error.code = "NameNotResolved";
+      store_error.advice = "Check AWS_ENDPOINT_URL, S3_PROXY and this machine's name servers.";
+      break;
+    case HttpError::Kind::proxy:
+      store_error.http_status = error.proxy_status;
+      store_error.code = "ProxyRefused";
+      store_error.advice = "Check S3_PROXY, and what the proxy allows.";
+      if (error.proxy_status < 500) {
+        store_error.kind = StoreErrorKind::configuration;
+      }
+      break;
   }
   return store_error;
 }

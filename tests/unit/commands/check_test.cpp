@@ -1,11 +1,10 @@
-#include "commands/check.h"
-
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "commands/check_store.h"
 #include "commands/store_of.h"
 #include "common/platform/clock.h"
 #include "common/platform/disk_hazard.h"
@@ -136,6 +135,83 @@ TEST_CASE("credentials_are_a_line_that_says_whose_or_a_line_for_each_link_that_g
   lines = judge_credentials(report);
   REQUIRE(lines.size() == 2);
   CHECK(to_text(lines[1]) == "FAIL  credentials  second: HTTP 401");
+}
+
+HttpOutcome answered(const HttpConnection& connection) {
+  HttpOutcome outcome;
+  outcome.response.status = 403;
+  outcome.response.connection = connection;
+  return outcome;
+}
+
+TEST_CASE("the_way_to_the_store_is_a_line_a_step_with_its_time") {
+  using std::chrono::microseconds;
+  const WallTime now{std::chrono::hours(24)};
+  HttpConnection connection{.address = "10.1.2.3",
+                            .resolved = microseconds(1000),
+                            .connected = microseconds(3000),
+                            .secured = microseconds(9000),
+                            .answered = microseconds(14500),
+                            .certificate_expires_at = now + std::chrono::hours(24 * 60)};
+  auto lines = judge_connection(answered(connection), "https://s3.test", now);
+  REQUIRE(lines.size() == 3);
+  CHECK(to_text(lines[0]) == "ok    dns          10.1.2.3 in 1.0 ms");
+  CHECK(to_text(lines[1]) ==
+        "ok    tls          handshake in 6.0 ms, certificate accepted until 1970-03-03T00:00:00Z");
+  CHECK(to_text(lines[2]) ==
+        "ok    connection   https://s3.test: connected in 2.0 ms, answered 5.5 ms later");
+
+  connection.certificate_expires_at = now + std::chrono::hours(24 * 13);
+  CHECK(judge_connection(answered(connection), "https://s3.test", now)[1].verdict ==
+        Verdict::warning);
+  CHECK(judge_connection(answered(connection), "http://s3.test", now)[1].verdict ==
+        Verdict::warning);
+  connection.address = "127.0.0.1";
+  CHECK(judge_connection(answered(connection), "http://s3.test", now)[1].verdict == Verdict::ok);
+}
+
+TEST_CASE("s15_where_the_way_to_the_store_ends_is_the_subject_of_the_failure") {
+  const auto subject = [](HttpError error) {
+    HttpOutcome outcome;
+    outcome.error = std::move(error);
+    const auto lines = judge_connection(outcome, "https://s3.test", WallTime{});
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].verdict == Verdict::failure);
+    CHECK(holds(lines[0].text, "https://s3.test"));
+    return lines[0].subject;
+  };
+  CHECK(subject({.kind = HttpError::Kind::name, .message = "no such host"}) == "dns");
+  CHECK(subject({.kind = HttpError::Kind::certificate, .message = "expired"}) == "tls");
+  CHECK(subject({.kind = HttpError::Kind::timeout, .message = "late"}) == "connection");
+  CHECK(subject({.kind = HttpError::Kind::proxy, .message = "no", .proxy_status = 407}) ==
+        "connection");
+}
+
+TEST_CASE("s6_a_clock_that_is_off_by_more_than_half_a_minute_is_a_warning") {
+  const WallTime now{std::chrono::hours(24)};
+  CHECK(judge_clock(std::nullopt, now).verdict == Verdict::warning);
+  CHECK(to_text(judge_clock(now + std::chrono::seconds(2), now)) ==
+        "ok    clock        2 s behind the store's");
+  const CheckLine ahead = judge_clock(now - std::chrono::seconds(31), now);
+  CHECK(ahead.verdict == Verdict::warning);
+  CHECK(ahead.text.starts_with("31 s ahead of the store's: "));
+}
+
+TEST_CASE("an_upload_in_parts_must_begin_and_should_be_found_and_given_up") {
+  const StoreError denied{.kind = StoreErrorKind::configuration, .code = "AccessDenied"};
+  auto lines =
+      judge_multipart({{.prefix = "a/", .error = {}, .list_error = {}, .abort_error = {}},
+                       {.prefix = "b/", .error = denied, .list_error = {}, .abort_error = {}}});
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].verdict == Verdict::ok);
+  CHECK(lines[1].verdict == Verdict::failure);
+  CHECK(holds(lines[1].text, "b/"));
+  lines =
+      judge_multipart({{.prefix = "a/", .error = {}, .list_error = denied, .abort_error = denied}});
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].verdict == Verdict::ok);
+  CHECK(lines[1].verdict == Verdict::warning);
+  CHECK(lines[2].verdict == Verdict::warning);
 }
 
 TEST_CASE("the_directory_of_the_settings_takes_a_probe") {
