@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/log/log.h"
-#include "common/s3/object_key.h"
 #include "common/spool/segment_files.h"
 
 namespace sluice {
@@ -19,6 +18,7 @@ constexpr std::chrono::milliseconds kStopLook{200};
 Uploader::Uploader(UploadOptions options, Outside outside)
     : options_(options),
       outside_(outside),
+      started_at_(outside.clock.now()),
       gate_({.concurrency = std::max<std::size_t>(options.concurrency, 1),
              .probe_interval = options.probe_interval}),
       backoff_({.base = options.retry_base_delay, .cap = options.retry_cap, .seed = options.seed}) {
@@ -185,60 +185,6 @@ bool Uploader::starved() const {
   });
 }
 
-// ---- what an earlier process left
-// ----------------------------------------------------------------
-
-void Uploader::begin_leftovers() {
-  if (options_.leftover_prefixes.empty() || !outside_.store.capabilities().metadata) {
-    return;
-  }
-  leftovers_ = LeftoverUploads::make(
-      {.prefixes = options_.leftover_prefixes,
-       .is_ours =
-           [this](std::string_view key) {
-             const auto parts = parse_object_key(key);
-             return parts && is_known_segment(parts->segment);
-           }},
-      {.store = outside_.store, .gate = gate_, .backoff = backoff_, .clock = outside_.clock});
-  gate_.hold_multipart();
-}
-
-void Uploader::end_leftovers() {
-  if (leftovers_->listed()) {
-    gate_.allow_multipart();
-  }
-  if (!leftovers_->done()) {
-    return;
-  }
-  if (leftovers_->error()) {
-    log::warning("leftover uploads not aborted",
-                 {{"error", describe(*leftovers_->error())},
-                  {"advice",
-                   "allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or set a "
-                   "lifecycle rule that aborts incomplete uploads"}});
-  } else if (leftovers_->aborted() > 0) {
-    log::info("leftover uploads aborted", {{"uploads", leftovers_->aborted()}});
-  }
-  leftovers_.reset();
-  ledger_segments_.reset();
-}
-
-// In this spool, or in its ledger: the uid in it is random, so no other instance has it.
-bool Uploader::is_known_segment(const SegmentId& id) {
-  StreamDirectory& stream = outside_.stream;
-  if (stream.filesystem().info(segment_path(stream.path(), id))) {
-    return true;
-  }
-  if (!ledger_segments_) {
-    ledger_segments_.emplace();
-    (void)read_ledger(stream.filesystem(), outside_.ledger.directory(), [&](const auto& entry) {
-      ledger_segments_->insert(entry.segment);
-      return true;
-    }).ok();
-  }
-  return ledger_segments_->contains(id);
-}
-
 // ---- one segment --------------------------------------------------------------------------------
 
 void Uploader::advance(Job& job) {
@@ -292,27 +238,6 @@ void Uploader::settle_objects(Job& job) {
       return;
     }
   }
-}
-
-// Nothing is sent before all answers are there: another object under one of the keys must keep the
-// others from being made.
-void Uploader::settle_lookups(Job& job) {
-  if (!job.upload.looked()) {
-    return;
-  }
-  job.looking = false;
-  const auto& data = job.upload.object(ObjectRole::data);
-  const bool complete = data != nullptr && data->found() &&
-                        std::find(data->found()->metadata.begin(), data->found()->metadata.end(),
-                                  std::pair<std::string, std::string>("rejected", "0")) !=
-                            data->found()->metadata.end();
-  if (complete) {
-    // Nothing was rejected when that object was made: a stricter validator has no say any more.
-    job.all_found = true;
-    begin_ending(job, Ending::done);
-    return;
-  }
-  job.upload.allow_send();
 }
 
 void Uploader::settle_rejects(Job& job) {

@@ -113,6 +113,8 @@ class Uploader final : private ObjectUpload::Observer {
   void start_requests();
   void advance(Job& job);
   void settle_lookups(Job& job);
+  // No PUT of this segment leaves before.
+  MonotonicTime writes_from(const SealedSegment& segment);
   void settle_rejects(Job& job);
   void settle_objects(Job& job);
   void let_go_of_quarantine(Job& job);
@@ -142,6 +144,7 @@ class Uploader final : private ObjectUpload::Observer {
 
   UploadOptions options_;
   Outside outside_;
+  const MonotonicTime started_at_;
   UploadGate gate_;
   Backoff backoff_;
   std::shared_ptr<LeftoverUploads> leftovers_;          // until it is done
@@ -154,6 +157,7 @@ class Uploader final : private ObjectUpload::Observer {
   std::optional<std::string> unavailable_;      // the code of the condition raised
   MonotonicTime ledger_not_before_{};           // after a failure of the disk
   std::uint64_t blocks_taken_ = 0;
+  bool said_waiting_ = false;  // for an earlier process of another version
   std::atomic<std::size_t> segments_open_{0};
 };
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""A fake S3 server for tests: Python 3 standard library only, 127.0.0.1 only.
+"""A fake S3 server for tests: Python 3 standard library only, on loopback only.
 
-    python3 tests/fakes/s3_server.py [--port 0] [--directory DIR] [--bucket NAME ...]
+    python3 tests/fakes/s3_server.py [--host 127.0.0.1] [--port 0] [--directory DIR]
+                                     [--bucket NAME ...] [--region us-east-1]
                                      [--access-key KEY --secret-key SECRET] [--session-token TOKEN]
-                                     [--region us-east-1] [--host-suffix s3.test]
+                                     [--host-suffix s3.test]
                                      [--no-conditional] [--ignore-conditions] [--no-checksums]
                                      [--clock-offset SECONDS]
                                      [--tls DIRECTORY [--certificate good|expired|other-host]]
@@ -841,6 +842,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 def add_server_options(parser):
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--stdin-lifeline", action="store_true")
     parser.add_argument("--tls", metavar="DIRECTORY")
@@ -850,7 +852,7 @@ def add_server_options(parser):
 
 def serve(handler, options):
     """Prints its port, and serves until SIGTERM, or the end of stdin where that is its lifeline."""
-    server = Server(("127.0.0.1", options.port), handler)
+    server = Server((options.host, options.port), handler)
     if options.tls:
         server.tls = tls_context(options.tls, options.certificate)
     print(server.server_address[1], flush=True)

@@ -76,6 +76,7 @@ class Server:
         self.log_begin = 0  # of this start
         self.process = None
         self.port = self.admin_port = None
+        self.wrapper = ()  # a command that ends by executing what follows it
         self.file_size_signal = True  # False: a write past RLIMIT_FSIZE fails, and does not kill
 
     @property
@@ -95,7 +96,7 @@ class Server:
         self.port = self.admin_port = None
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [SLUICE, *(arguments or ("run",))], env=self.environment(), cwd=self.directory,
+                [*self.wrapper, SLUICE, *(arguments or ("run",))], env=self.environment(), cwd=self.directory,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                 restore_signals=self.file_size_signal)
         return self

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import urllib.parse
 
 import evidence
@@ -285,6 +286,94 @@ def test_s1_a_wrong_checksum_is_looked_into_and_the_right_object_is_done(scratch
     reads = [one for one in store.control("requests")
              if one["method"] == "GET" and "xml-events" in one["path"]]
     assert len(reads) == 1, "what the store holds was not read"
+    evidence.assert_no_key_written_twice(store)
+
+
+def test_s15_an_address_that_changes_is_found_by_its_name(scratch):
+    """A hosts file of its own stands for the name server."""
+    hosts = scratch.path / "hosts"
+    wrapper = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+    hosts.write_text("127.0.0.1 localhost\n")
+    if subprocess.run([*wrapper, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise harness.Skip("no right to a mount namespace")
+    store = scratch.fake_s3()
+    hosts.write_text("127.0.0.1 gate.invalid\n")
+    server = scratch.server(ROTATION_INTERVAL="0.1", **store.settings(
+        AWS_ENDPOINT_URL=f"http://gate.invalid:{store.port}"))
+    server.wrapper = wrapper
+    server.start()
+    server.send(harness.SAMPLE.read_bytes())
+    harness.wait_for(lambda: evidence.data_objects(store.objects), "delivery to the old address")
+    port = store.port
+    store.stop()
+    hosts.write_text("127.0.0.2 gate.invalid\n")
+    moved = harness.FakeS3(store.directory, "--host", "127.0.0.2", "--port", str(port))
+    scratch.started.append(moved)
+    server.send(harness.SAMPLE.read_bytes())
+    harness.wait_for(lambda: len(evidence.data_objects(store.objects)) == 2,
+                     "delivery to the new address")
+    server.stop()
+
+
+def test_s17_a_store_that_is_down_fills_the_spool_and_it_drains_while_the_feed_goes_on(scratch):
+    store = scratch.fake_s3()
+    budget = 48 << 20
+    server = scratch.server(SPOOL_MAX_BYTES=budget, MAX_FILE_SIZE="1MiB", MEMORY_MAX_BYTES="32MiB",
+                            **store.settings(RETRY_BASE_DELAY="0.2")).start()
+    store.control("fault", match="^(PUT|POST|HEAD) /bucket/.", count=-1, kind="close")
+    record = scratch.path / "record"
+    load = harness.start_load(server.port, "--count", 45_000, "--rate", 1500, "--connections", 4,
+                              record=record)
+    server.wait_for_line("alarm raised", condition="spool.budget")
+    full = server.status()["books"]["xml"]
+    assert full["bytes_on_disk"] <= budget, full
+    received = [full["bytes_received"]]
+
+    def nothing_is_read():
+        received.append(server.status()["books"]["xml"]["bytes_received"])
+        return len(received) > 50 and len(set(received[-25:])) == 1
+    harness.wait_for(nothing_is_read, "reading stopped")
+    assert load.poll() is None, "the feed was not held back"
+    assert server.status()["books"]["xml"]["bytes_on_disk"] <= budget
+    assert not server.ready()
+    store.control("clear")
+    harness.wait_for(lambda: server.status()["books"]["xml"]["bytes_on_disk"] < budget // 3,
+                     "the spool drains")
+    assert load.poll() is None, "the feed had ended before"
+    assert load.wait() == 0, load.stdout.read()
+    server.stop()
+    evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
+    evidence.assert_no_key_written_twice(store)
+
+
+def test_s19_an_instance_that_restarts_leaves_the_uploads_of_another_alone(scratch):
+    store = scratch.fake_s3()
+    store.control("fault", match="partNumber=2", count=-1, kind="stall", seconds=3600)
+    names = ("one", "two")
+    servers = [scratch.server(name, MAX_FILE_SIZE="100MiB", **store.settings()).start()
+               for name in names]
+    instances = [server.status()["instance"] for server in servers]
+    records = [scratch.path / f"record-{name}" for name in names]
+    for number, (server, record) in enumerate(zip(servers, records)):
+        server.load("--count", 10_000, "--connections", 4, record=record)
+        server.signal(signal.SIGUSR1)
+        harness.wait_for(lambda: len(store.control("uploads")) == number + 1, "an upload")
+    of_two = {upload["id"] for upload in store.control("uploads")
+              if instances[1] in upload["key"]}
+    assert len(of_two) == 1, store.control("uploads")
+    servers[0].kill()
+    servers[0].start()
+    servers[0].wait_for_line("leftover uploads aborted")
+    harness.wait_for(lambda: len(store.control("uploads")) == 2, "the new upload of the first")
+    assert of_two < {upload["id"] for upload in store.control("uploads")}
+    store.control("clear")
+    servers[1].kill()  # its stalled request would wait for an answer
+    servers[1].start()
+    for server in servers:
+        server.stop()
+    evidence.assert_same(evidence.read_record(*records), evidence.stored_events(store.objects))
+    assert {key.split("_")[2] for key in evidence.data_objects(store.objects)} == set(instances)
+    assert not store.control("uploads")
     evidence.assert_no_key_written_twice(store)
 
 

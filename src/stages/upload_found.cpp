@@ -1,0 +1,113 @@
+// Uploader: what an earlier process left, in the spool and in the store.
+#include <algorithm>
+#include <utility>
+
+#include "common/log/log.h"
+#include "common/s3/object_key.h"
+#include "common/spool/segment_files.h"
+#include "stages/upload.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::seconds;
+
+// A signed request is accepted for so long after it was made (AWS, "Authenticating Requests"), by
+// whomever it was held up on its way.
+constexpr std::chrono::minutes kSignatureLife{15};
+
+}  // namespace
+
+// Nothing is sent before all answers are there: another object under one of the keys must keep the
+// others from being made.
+void Uploader::settle_lookups(Job& job) {
+  if (!job.upload.looked()) {
+    return;
+  }
+  const auto& data = job.upload.object(ObjectRole::data);
+  const bool complete = data != nullptr && data->found() &&
+                        std::find(data->found()->metadata.begin(), data->found()->metadata.end(),
+                                  std::pair<std::string, std::string>("rejected", "0")) !=
+                            data->found()->metadata.end();
+  if (complete) {
+    // Nothing was rejected when that object was made: a stricter validator has no say any more.
+    job.looking = false;
+    job.all_found = true;
+    begin_ending(job, Ending::done);
+    return;
+  }
+  job.not_before = writes_from(job.upload.segment());
+  if (outside_.clock.now() >= job.not_before) {
+    job.looking = false;
+    job.upload.allow_send();
+  }
+}
+
+// A request of the process that found this segment before us may be on its way yet. Where its bytes
+// are others, and no condition keeps it from writing over ours, it has to be dead first.
+MonotonicTime Uploader::writes_from(const SealedSegment& segment) {
+  if (segment.settings.converter_version == kConverterVersion ||
+      outside_.store.capabilities().conditional_put) {
+    return {};
+  }
+  const MonotonicTime from = started_at_ + kSignatureLife;
+  if (!std::exchange(said_waiting_, true) && outside_.clock.now() < from) {
+    log::info("waiting for another version",
+              {{"seconds", std::chrono::ceil<seconds>(from - outside_.clock.now()).count()},
+               {"why", "the spool is of another converter, and the store knows no conditions"}});
+  }
+  return from;
+}
+
+void Uploader::begin_leftovers() {
+  if (options_.leftover_prefixes.empty() || !outside_.store.capabilities().metadata) {
+    return;
+  }
+  leftovers_ = LeftoverUploads::make(
+      {.prefixes = options_.leftover_prefixes,
+       .is_ours =
+           [this](std::string_view key) {
+             const auto parts = parse_object_key(key);
+             return parts && is_known_segment(parts->segment);
+           }},
+      {.store = outside_.store, .gate = gate_, .backoff = backoff_, .clock = outside_.clock});
+  gate_.hold_multipart();
+}
+
+void Uploader::end_leftovers() {
+  if (leftovers_->listed()) {
+    gate_.allow_multipart();
+  }
+  if (!leftovers_->done()) {
+    return;
+  }
+  if (leftovers_->error()) {
+    log::warning("leftover uploads not aborted",
+                 {{"error", describe(*leftovers_->error())},
+                  {"advice",
+                   "allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or set a "
+                   "lifecycle rule that aborts incomplete uploads"}});
+  } else if (leftovers_->aborted() > 0) {
+    log::info("leftover uploads aborted", {{"uploads", leftovers_->aborted()}});
+  }
+  leftovers_.reset();
+  ledger_segments_.reset();
+}
+
+// In this spool, or in its ledger: the uid in it is random, so no other instance has it.
+bool Uploader::is_known_segment(const SegmentId& id) {
+  StreamDirectory& stream = outside_.stream;
+  if (stream.filesystem().info(segment_path(stream.path(), id))) {
+    return true;
+  }
+  if (!ledger_segments_) {
+    ledger_segments_.emplace();
+    (void)read_ledger(stream.filesystem(), outside_.ledger.directory(), [&](const auto& entry) {
+      ledger_segments_->insert(entry.segment);
+      return true;
+    }).ok();
+  }
+  return ledger_segments_->contains(id);
+}
+
+}  // namespace sluice

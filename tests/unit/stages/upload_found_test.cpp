@@ -1,0 +1,138 @@
+// Upload: segments that an earlier process left.
+#include "upload_fixture.h"
+
+namespace sluice {
+namespace {
+
+using namespace upload_test;
+
+TEST_CASE("s21_objects_found_at_start_are_done_whatever_their_bytes") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  fixture.store.faults = {{.op = "put", .key_has = "reasons", .times = -1, .error = kUnavailable}};
+  fixture.give(segment, {{{"one"}, {"<bad"}}});
+  REQUIRE(fixture.run_until([&] { return fixture.store.objects.size() == 2; }));
+  // The process dies; the next one has a newer compressor: other bytes, the same segment.
+  fixture.restart();
+  fixture.store.faults.clear();
+  fixture.store.operations.clear();
+  auto again = std::make_shared<SealedSegment>();
+  again->id = segment->id;
+  again->path = segment->path;
+  again->settings = segment->settings;
+  again->seal = segment->seal;
+  again->found_at_start = true;
+  again->known_rejects =
+      *read_rejects(fixture.filesystem, fixture.stream->path(), segment->id).value();
+  fixture.give(again, {{{"other bytes"}, {"<bad"}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.store.count("head ") == 3);
+  CHECK(fixture.store.count("put ") == 1);  // the one that was missing
+  CHECK(fixture.object(".jsonl") != nullptr);
+  CHECK(fixture.store.overwrites == 0);
+  CHECK(fixture.books.objects_found_done == 2);
+  CHECK(fixture.books.events_uploaded == 1);
+  CHECK(fixture.books.pieces_quarantined == 1);
+}
+
+TEST_CASE("d18_a_data_object_with_no_rejects_completes_its_segment") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  fixture.give(segment, {{{"one", "two"}, {}}});
+  fixture.store.poll(fixture.clock.now());  // stored; the process dies before it is told
+  fixture.restart();
+  segment->found_at_start = true;
+  // A stricter validator now rejects one of the two.
+  fixture.give(segment, {{{"one"}, {"two"}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.store.objects.size() == 1);
+  CHECK(fixture.books.events_uploaded == 2);
+  CHECK(fixture.books.pieces_quarantined == 0);
+}
+
+TEST_CASE("d12_what_the_store_holds_up_to_the_same_sequence_is_done") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(3);
+  fixture.give(segment, {{{"one", "two", "three"}, {}}});
+  fixture.store.poll(fixture.clock.now());
+  fixture.restart();
+  // The backup was made before the last event: another digest, an earlier end.
+  segment->found_at_start = true;
+  segment->seal.summary.events = 2;
+  segment->seal.summary.digest.fill(0xEE);
+  fixture.give(segment, {{{"one", "two"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.store.overwrites == 0);
+}
+
+TEST_CASE("nothing_is_put_for_a_found_segment_when_one_of_its_keys_holds_another_object") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  segment->found_at_start = true;
+  const ObjectKeys keys = object_keys(
+      segment->settings, {.id = segment->id,
+                          .stream = segment->stream,
+                          .first_received_at = segment->seal.summary.first_received_at});
+  fixture.store.objects[keys.reasons] = {
+      .bytes = "other", .content_type = "", .metadata = {}, .etag = "x"};
+  fixture.give(segment, {{{"one"}, {"<bad"}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::set_aside);
+  CHECK(fixture.store.count("put ") == 0);
+}
+
+TEST_CASE("a_store_that_may_not_be_read_is_written_with_its_condition") {
+  Fixture fixture;
+  fixture.store.faults = {{.op = "head", .times = -1, .error = kDenied}};
+  const auto segment = fixture.make_segment(1);
+  segment->found_at_start = true;
+  fixture.give(segment, {{{"one"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.store.objects.size() == 1);
+}
+
+TEST_CASE(
+    "a_segment_of_another_converter_waits_for_a_signatures_life_where_nothing_else_protects_it") {
+  const auto time_to_put = [](bool other_converter, bool conditions, bool found) {
+    Fixture fixture;
+    fixture.store.abilities.conditional_put = conditions;
+    const auto segment = fixture.make_segment(1);
+    segment->found_at_start = found;
+    segment->settings.converter_version = kConverterVersion + (other_converter ? 1 : 0);
+    const MonotonicTime begin = fixture.clock.now();
+    fixture.give(segment, {{{"one"}, {}}});
+    REQUIRE(fixture.run_to_outcomes(1));
+    CHECK(fixture.out.items[0].kind == Kind::done);
+    CHECK(fixture.store.objects.size() == 1);
+    return fixture.clock.now() - begin;
+  };
+  CHECK(time_to_put(true, false, true) >= std::chrono::minutes(15));
+  CHECK(time_to_put(true, false, true) < std::chrono::minutes(16));
+  CHECK(time_to_put(true, true, true) < std::chrono::minutes(1));
+  CHECK(time_to_put(false, false, true) < std::chrono::minutes(1));
+  CHECK(time_to_put(true, false, false) < std::chrono::minutes(1));
+}
+
+TEST_CASE("what_another_converter_stored_is_done_without_a_wait") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(1);
+  fixture.give(segment, {{{"one"}, {}}});
+  fixture.store.poll(fixture.clock.now());  // stored; the process dies before it is told
+  fixture.restart();
+  fixture.store.abilities.conditional_put = false;
+  segment->found_at_start = true;
+  segment->settings.converter_version = kConverterVersion + 1;
+  const MonotonicTime begin = fixture.clock.now();
+  fixture.give(segment, {{{"other bytes"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.clock.now() - begin < std::chrono::minutes(1));
+  CHECK(fixture.store.count("put ") == 1);
+  CHECK(fixture.store.overwrites == 0);
+}
+
+}  // namespace
+}  // namespace sluice
