@@ -69,7 +69,7 @@ std::vector<CheckLine> check_connection(const Config& config, const Clock& clock
   if (!endpoint) {
     return {{Verdict::failure, "store", endpoint.error().message}};
   }
-  HttpRequest request{.method = "HEAD", .url = endpoint->base_url() + "/"};
+  HttpRequest request{.method = "HEAD", .url = endpoint->locate("").url};
   request.wants_connection = true;
   request.limits.connect_timeout = config.s3_connect_timeout;
   request.limits.deadline = config.s3_request_timeout;

@@ -240,6 +240,10 @@ def check_s3_proxy(scratch):
     before = len(proxy.asked)
     through_s3(scratch, store, SPOOL_DIR=scratch.path / "another", **nowhere)
     assert len(proxy.asked) == before and len(evidence.data_objects(store.objects)) == 2
+    closed = start_proxy(scratch)
+    refused(scratch, 1, "ProxyRefused", "Check S3_PROXY", OUTPUT_DIR=None, BUCKET_NAME="feeds",
+            AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", SPOOL_DIR=scratch.path / "closed",
+            S3_PROXY=f"http://127.0.0.1:{closed.port}")
 
 
 def check_s3_ca_file(scratch):

@@ -86,6 +86,7 @@ def check_arrival(scratch, store, suffix, content_type, count=EVENTS, **settings
         assert int(about["content-length"]) == (objects / real_store.quote(key)).stat().st_size
     assert kinds == set(types), f"only {kinds}"
     assert len(evidence.data_objects(objects)) > 1
+    assert_audit(server, store)
 
 
 def check_parts(scratch, store, **settings):
@@ -100,6 +101,17 @@ def check_parts(scratch, store, **settings):
     assert int(in_parts[0]["content-length"]) > 16 << 20
     assert in_parts[0]["content-type"] == "application/xml"
     assert metadata_of(in_parts[0])["source"] == "xml-stream-aggregator"
+    assert_audit(server, store)
+
+
+def assert_audit(server, store):
+    """The store's listing agrees with the ledger, until somebody removes an object."""
+    text = server.command("audit")
+    assert "0 lost, 0 changed, 0 doubled, 0 segments incomplete" in text, text
+    gone = next(key for key in store.keys("xml-events/") if "sluice-probe" not in key)
+    store.request("DELETE", f"/{store.BUCKET}/{gone}", expected=204)
+    text = server.command("audit", expected=1)
+    assert re.search(rf"^lost +{re.escape(gone)}: ", text, re.MULTILINE), text
 
 
 def check_refused_starts(scratch, store, cases):
