@@ -26,7 +26,8 @@ inline constexpr std::uint64_t kRejectedCost = 1;
 // a reason of 78 bytes), and its part of two vectors that double: 48 bytes in the list of rejected
 // pieces, 32 in the spans of the raw object.
 inline constexpr std::uint64_t kReasonLineBytesMax = 312;
-inline constexpr std::uint64_t kRejectedUploadCost = kReasonLineBytesMax + 2 * std::uint64_t{48 + 32};
+inline constexpr std::uint64_t kRejectedUploadCost =
+    kReasonLineBytesMax + 2 * std::uint64_t{48 + 32};
 // And before: a RejectedPiece of 120 bytes, its reason, what the allocator adds to that and to the
 // exact bytes.
 inline constexpr std::uint64_t kRejectedPieceCost = kRejectedUploadCost + 120 + 96 + 24;

@@ -86,7 +86,8 @@ xmlParserInputPtr refuse_entity(const char* /*url*/, const char* /*id*/, xmlPars
   return nullptr;
 }
 
-void ignore_message(void* /*context*/, const char* /*format*/, ...) {}
+// The type of a libxml2 message handler.
+void ignore_message(void* /*context*/, const char* /*format*/, ...) {}  // NOLINT(cert-dcl50-cpp)
 
 void initialise_once() {
   static std::once_flag once;
@@ -226,7 +227,7 @@ void XmlParser::Impl::on_start(void* user, const xmlChar* local, const xmlChar* 
   }
   const auto text = [](const xmlChar* bytes) { return reinterpret_cast<const char*>(bytes); };
   impl.builder_.open(text(local), text(prefix));
-  for (int i = 0; i < namespace_count; ++i) {
+  for (std::ptrdiff_t i = 0; i < namespace_count; ++i) {
     const char* uri = text(namespaces[2 * i + 1]);
     impl.builder_.namespace_declaration(text(namespaces[2 * i]), uri == nullptr ? "" : uri);
   }

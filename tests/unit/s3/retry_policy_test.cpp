@@ -104,11 +104,11 @@ TEST_CASE("status_decides_where_no_code_is_known") {
   const std::map<int, Kind> expected = {
       {0, Kind::retry},           {200, Kind::retry},         {301, Kind::configuration},
       {307, Kind::configuration}, {400, Kind::this_object},   {401, Kind::configuration},
-      {403, Kind::configuration}, {404, Kind::configuration}, {408, Kind::retry},
-      {409, Kind::conflict},      {411, Kind::this_object},   {412, Kind::exists},
-      {413, Kind::this_object},   {429, Kind::retry},         {500, Kind::retry},
-      {501, Kind::configuration}, {502, Kind::retry},         {503, Kind::retry},
-      {504, Kind::retry},         {599, Kind::retry}};
+      {403, Kind::configuration}, {404, Kind::configuration}, {407, Kind::configuration},
+      {408, Kind::retry},         {409, Kind::conflict},      {411, Kind::this_object},
+      {412, Kind::exists},        {413, Kind::this_object},   {429, Kind::retry},
+      {500, Kind::retry},         {501, Kind::configuration}, {502, Kind::retry},
+      {503, Kind::retry},         {504, Kind::retry},         {599, Kind::retry}};
   for (const auto& entry : expected) {
     const int status = entry.first;
     CAPTURE(status);
