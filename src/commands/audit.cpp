@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "commands/credentials_of.h"
 #include "commands/exit_code.h"
@@ -18,22 +19,40 @@ namespace {
 
 // A listing that stands still for so long is given up.
 constexpr auto kPageDeadline = std::chrono::seconds(120);
+constexpr auto kPause = std::chrono::seconds(1);
+constexpr int kTriesMax = 5;
 
-// Completions run inside poll(): this waits for one.
-Result<ObjectPage> list_page(ObjectStore& store, const ListRequest& request) {
-  std::optional<StoreResult<ObjectPage>> result;
-  store.list(request, [&result](StoreResult<ObjectPage> page) { result = std::move(page); });
-  const MonotonicTime until = std::chrono::steady_clock::now() + kPageDeadline;
+// Whether the same request may be answered otherwise now.
+bool worth_repeating(ObjectStore& store, const StoreError& error) {
+  return error.kind == StoreErrorKind::retry || error.kind == StoreErrorKind::clock_skew ||
+         (error.kind == StoreErrorKind::refresh_credentials && store.refresh_credentials());
+}
+
+// Completions run inside poll(): this drives it until there is a result, or the time is over.
+void drive(ObjectStore& store, const std::optional<StoreResult<ObjectPage>>& result,
+           std::chrono::seconds time) {
+  const MonotonicTime until = std::chrono::steady_clock::now() + time;
   while (!result && std::chrono::steady_clock::now() < until) {
     store.poll(until);
   }
-  if (!result) {
-    return fatal("the store does not answer; check the network and AWS_ENDPOINT_URL");
+}
+
+Result<ObjectPage> list_page(ObjectStore& store, const ListRequest& request) {
+  for (int tries = 1;; ++tries) {
+    std::optional<StoreResult<ObjectPage>> result;
+    store.list(request, [&result](StoreResult<ObjectPage> page) { result = std::move(page); });
+    drive(store, result, kPageDeadline);
+    if (!result) {
+      return fatal("the store does not answer; check the network and AWS_ENDPOINT_URL");
+    }
+    if (result->ok()) {
+      return std::move(result->value);
+    }
+    if (tries == kTriesMax || !worth_repeating(store, *result->error)) {
+      return fatal(describe(*result->error));
+    }
+    drive(store, std::nullopt, kPause);
   }
-  if (!result->ok()) {
-    return fatal(describe(*result->error));
-  }
-  return std::move(result->value);
 }
 
 Status list_all(ObjectStore& store, const std::string& prefix, Auditor& auditor) {
@@ -50,8 +69,23 @@ Status list_all(ObjectStore& store, const std::string& prefix, Auditor& auditor)
     if (page->continuation.empty()) {
       return {};
     }
+    if (page->continuation == request.continuation) {
+      return fatal("the listing of \"" + prefix + "\" in " + store.describe() +
+                   " does not move on: a page ends where it began");
+    }
     request.continuation = page->continuation;
   }
+}
+
+// Both, or the one that the other one is part of.
+std::vector<std::string> prefixes_to_list(const Config& config) {
+  if (config.quarantine_prefix.starts_with(config.prefix)) {
+    return {config.prefix};
+  }
+  if (config.prefix.starts_with(config.quarantine_prefix)) {
+    return {config.quarantine_prefix};
+  }
+  return {config.prefix, config.quarantine_prefix};
 }
 
 int fail(int exit_code, const std::string& message) {
@@ -176,9 +210,15 @@ int audit_command(const Config& config) {
     return fail(kExitSpool, format.error().message);
   }
   Auditor auditor(config.instance_id.empty() ? format->instance : config.instance_id);
+  std::size_t elsewhere = 0;  // lines of an earlier PREFIX, which is not listed
   if (const Status read = read_ledger(filesystem, config.spool_dir,
-                                      [&auditor](const LedgerEntry& entry) {
-                                        auditor.add_line(entry);
+                                      [&](const LedgerEntry& entry) {
+                                        if (entry.key.starts_with(config.prefix) ||
+                                            entry.key.starts_with(config.quarantine_prefix)) {
+                                          auditor.add_line(entry);
+                                        } else {
+                                          elsewhere += 1;
+                                        }
                                         return true;
                                       });
       !read) {
@@ -197,14 +237,13 @@ int audit_command(const Config& config) {
   if (!store) {
     return fail(kExitConfiguration, store.error().message);
   }
-  for (const std::string& prefix : {config.prefix, config.quarantine_prefix}) {
-    const bool inside = prefix == config.quarantine_prefix && prefix.starts_with(config.prefix);
-    if (inside) {
-      continue;  // listed already
-    }
+  for (const std::string& prefix : prefixes_to_list(config)) {
     if (const Status listed = list_all(**store, prefix, auditor); !listed) {
       return fail(kExitFailed, listed.error().message);
     }
+  }
+  if (elsewhere > 0) {
+    std::printf("%zu objects under another PREFIX were not looked at\n", elsewhere);
   }
   return print(auditor.report());
 }

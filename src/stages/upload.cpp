@@ -90,6 +90,9 @@ Uploader::Job& Uploader::job_of(const SealedSegmentPtr& segment) {
                        .observer = *this},
                       before == confirmed_.end() ? std::array<bool, 3>{} : before->second.objects));
     job->looking = segment->found_at_start;
+    if (before != confirmed_.end() && before->second.lost > 0) {
+      job->not_before = outside_.clock.now() + backoff_.delay(before->second.lost, {});
+    }
     if (segment->settings.quarantine_prefix != segment->settings.prefix) {
       quarantine_prefixes_.insert(segment->settings.quarantine_prefix);
     }
@@ -234,6 +237,9 @@ void Uploader::settle_objects(Job& job) {
       return;
     }
     if (upload->state() == State::yielded || upload->giving_up()) {
+      if (upload->lost()) {
+        confirmed_[job.upload.segment().id].lost += 1;
+      }
       begin_ending(job, Ending::postponed);
       return;
     }

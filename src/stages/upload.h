@@ -101,6 +101,7 @@ class Uploader final : private ObjectUpload::Observer {
   // What an earlier pass of a postponed segment has brought in.
   struct Confirmed {
     std::array<bool, 3> objects{};
+    std::uint32_t lost = 0;  // how often the store forgot a multipart upload of it
   };
 
   void on_attempt(const ObjectUpload& upload, bool again) override;

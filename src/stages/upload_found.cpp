@@ -47,7 +47,7 @@ void Uploader::settle_lookups(Job& job) {
 // are others, and no condition keeps it from writing over ours, it has to be dead first.
 MonotonicTime Uploader::writes_from(const SealedSegment& segment) {
   if (segment.settings.converter_version == kConverterVersion ||
-      outside_.store.capabilities().conditional_put) {
+      outside_.store.capabilities().conditions_proven) {
     return {};
   }
   const MonotonicTime from = started_at_ + kSignatureLife;

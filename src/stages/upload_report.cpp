@@ -19,6 +19,21 @@ constexpr std::string_view kUnavailable = "store.unavailable";
 
 std::string held_condition(const std::string& prefix) { return "store.refused:" + prefix; }
 
+// In hex; empty where nobody knows it: of an object in parts.
+std::string sha256_of(const ObjectUpload& object) {
+  if (object.found()) {
+    for (const auto& [name, value] : object.found()->metadata) {
+      if (name == "sha256") {
+        return value;
+      }
+    }
+    if (object.attempts() == 0) {
+      return {};
+    }
+  }
+  return object.sha256() ? sigv4::hex(*object.sha256()) : std::string();
+}
+
 void add(Books::Counter& counter, std::uint64_t by) {
   counter.fetch_add(by, std::memory_order_relaxed);
 }
@@ -47,24 +62,25 @@ void Uploader::write_lines(Job& job) {
     const std::uint64_t events = role == ObjectRole::data  ? upload.events()
                                  : role == ObjectRole::raw ? upload.rejects().rejects.size()
                                                            : 0;
+    // What was found may have other bytes than ours would be: a newer compressor's.
     const std::uint64_t bytes =
-        object->bytes() > 0 || !object->found() ? object->bytes() : object->found()->bytes;
-    outside_.ledger.append(
-        {.key = object->key(),
-         .object = std::string(to_string(role)),
-         .stream = upload.segment().stream,
-         .segment = upload.segment().id,
-         .bytes = bytes,
-         .events = events,
-         .sha256 = object->sha256() ? sigv4::hex(*object->sha256()) : std::string(),
-         .etag = object->etag(),
-         .digest = to_hex(summary.digest),
-         .first_sequence = upload.first_sequence(),
-         .last_sequence = upload.last_sequence(),
-         .first_received_at = summary.first_received_at,
-         .confirmed_at = outside_.clock.wall_now(),
-         .metadata =
-             outside_.store.capabilities().metadata ? ObjectMetadata{} : object->metadata()});
+        object->found() && object->found()->bytes > 0 ? object->found()->bytes : object->bytes();
+    outside_.ledger.append({.key = object->key(),
+                            .object = std::string(to_string(role)),
+                            .stream = upload.segment().stream,
+                            .segment = upload.segment().id,
+                            .bytes = bytes,
+                            .events = events,
+                            .sha256 = sha256_of(*object),
+                            .etag = object->etag(),
+                            .digest = to_hex(summary.digest),
+                            .first_sequence = upload.first_sequence(),
+                            .last_sequence = upload.last_sequence(),
+                            .first_received_at = summary.first_received_at,
+                            .confirmed_at = outside_.clock.wall_now(),
+                            .metadata = outside_.store.capabilities().metadata
+                                            ? ObjectMetadata{}
+                                            : object->metadata()});
     add(was_there ? outside_.books.objects_found_done : outside_.books.objects_uploaded, 1);
     add(outside_.books.bytes_uploaded, was_there ? 0 : bytes);
     log::info("uploaded", {{"key", object->key()},
@@ -85,7 +101,7 @@ void Uploader::count_done(const Job& job) {
   add(outside_.books.segments_done, 1);
   const auto& data = job.upload.object(ObjectRole::data);
   const std::uint64_t run_bytes = job.upload.segment().seal.summary.run_bytes;
-  if (data != nullptr && data->bytes() > 0 && run_bytes > 0) {
+  if (data != nullptr && !data->found() && data->bytes() > 0 && run_bytes > 0) {
     outside_.object_ratio.add(run_bytes, data->bytes());
   }
 }

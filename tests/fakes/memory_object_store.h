@@ -38,7 +38,8 @@ class MemoryObjectStore final : public ObjectStore {
     bool carried_out = false;  // the store does it, the answer is lost
   };
 
-  Capabilities abilities{.conditional_put = true, .metadata = true, .signs_payload = true};
+  Capabilities abilities{
+      .conditional_put = true, .conditions_proven = true, .metadata = true, .signs_payload = true};
   std::map<std::string, Object> objects;
   std::vector<std::string> writes;      // keys, each time an object appeared
   std::vector<std::string> operations;  // "put key", …, each attempt
@@ -140,7 +141,9 @@ class MemoryObjectStore final : public ObjectStore {
     submit<Nothing>("remove", key, std::move(completion),
                     [this, key](StoreResult<Nothing>& /*result*/) { objects.erase(key); });
   }
-  void leave_out_conditions() override { abilities.conditional_put = false; }
+  void leave_out_conditions() override {
+    abilities.conditional_put = abilities.conditions_proven = false;
+  }
   bool refresh_credentials() override { return refreshable > 0 && refreshable-- > 0; }
 
   void poll(MonotonicTime /*until*/) override {

@@ -216,7 +216,7 @@ std::optional<WallTime> certificate_end(CURL* easy) {
     const std::string_view text = line->data;
     if (text.starts_with(kName)) {
       const std::time_t seconds = curl_getdate(line->data + kName.size(), nullptr);
-      return seconds < 0 ? std::nullopt : std::optional(WallTime(std::chrono::seconds(seconds)));
+      return seconds < 0 ? std::nullopt : std::optional(wall_time_of(seconds));
     }
   }
   return std::nullopt;

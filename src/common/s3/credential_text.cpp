@@ -84,7 +84,7 @@ std::optional<WallTime> parse_iso8601(std::string_view text) {
   }
   utc.tm_year -= 1900;
   utc.tm_mon -= 1;
-  return WallTime(std::chrono::seconds(::timegm(&utc) - *zone));
+  return wall_time_of(::timegm(&utc) - *zone);
 }
 
 std::string iso8601_text(WallTime time) {

@@ -77,7 +77,7 @@ DirectoryStore::~DirectoryStore() {
 }
 
 ObjectStore::Capabilities DirectoryStore::capabilities() const {
-  return {.conditional_put = true, .metadata = false};
+  return {.conditional_put = true, .conditions_proven = true, .metadata = false};
 }
 
 std::string DirectoryStore::describe() const { return "directory " + options_.root.string(); }

@@ -57,6 +57,13 @@ void LeftoverUploads::on_page(UploadPage& page) {
       found_.push_back(std::move(open.upload));
     }
   }
+  if (!page.next.empty() && page.next == after_) {
+    fail({.kind = StoreErrorKind::this_object,
+          .http_status = 200,
+          .code = "ListingStands",
+          .message = "a page of the listing ends where it began"});
+    return;
+  }
   after_ = std::move(page.next);
   if (after_.empty()) {
     prefix_ += 1;
@@ -70,7 +77,8 @@ void LeftoverUploads::on_aborted(ObjectStore::Nothing& /*nothing*/) {
 
 void LeftoverUploads::fail(const StoreError& error) {
   failures_ += 1;
-  bool again = failures_ < plan_.failures_max;
+  // Before anything could be written the store is away, and there is no hurry.
+  bool again = failures_ < plan_.failures_max || outside_.gate.successes() == 0;
   switch (error.kind) {
     case StoreErrorKind::retry:
     case StoreErrorKind::conflict:
@@ -81,8 +89,9 @@ void LeftoverUploads::fail(const StoreError& error) {
     case StoreErrorKind::refresh_credentials:
       again = again && outside_.store.refresh_credentials();
       break;
-    default:
-      again = false;
+    default:  // no answer of the store: credentials, a certificate, a proxy
+      again = error.http_status == 0;
+      not_before_ = outside_.clock.now() + outside_.gate.probe_interval();
       break;
   }
   if (!again) {

@@ -171,6 +171,7 @@ struct UploadMarker {
   std::string key = {};
   std::string upload_id = {};
   [[nodiscard]] bool empty() const { return key.empty() && upload_id.empty(); }
+  bool operator==(const UploadMarker&) const = default;
 };
 
 struct ListUploadsRequest {
@@ -192,9 +193,10 @@ struct UploadPage {
 class ObjectStore {
  public:
   struct Capabilities {
-    bool conditional_put = false;  // honours if_none_match
-    bool metadata = false;         // head() gives back what put() was given
-    bool signs_payload = false;    // wants the SHA-256 of every body
+    bool conditional_put = false;    // honours if_none_match, as far as is known
+    bool conditions_proven = false;  // it has refused a write for that
+    bool metadata = false;           // head() gives back what put() was given
+    bool signs_payload = false;      // wants the SHA-256 of every body
   };
 
   virtual ~ObjectStore() = default;

@@ -11,6 +11,13 @@ namespace {
 // The store's clock is learnt from the first such answer; another one may come from a second
 // server. What goes on is a clock that nobody can follow.
 constexpr std::uint32_t kSkewsMax = 3;
+// What the store received otherwise than it was sent is sent once more from memory; then the
+// segment is read, and its checksums verified, again.
+constexpr std::uint32_t kGarbledMax = 2;
+bool received_other_bytes(const StoreError& error) {
+  return error.code == "BadDigest" || error.code == "XAmzContentSHA256Mismatch" ||
+         error.code == "XAmzContentChecksumMismatch";
+}
 // Room for an error in place of the object.
 constexpr std::uint64_t kReadSlackBytes = 64 * kKiB;
 
@@ -71,9 +78,14 @@ void ObjectUpload::cut_parts() {
 }
 
 void ObjectUpload::end(State state) {
-  state_ = state;
   pending_ = {};
   parts_waiting_.clear();
+  if (upload_id_.empty()) {
+    state_ = state;
+    return;
+  }
+  end_as_ = state;  // once its upload is aborted
+  giving_up_ = true;
 }
 
 void ObjectUpload::give_up() {
@@ -232,7 +244,7 @@ bool ObjectUpload::start_complete() {
 
 bool ObjectUpload::start_abort() {
   if (upload_id_.empty()) {
-    end(State::yielded);
+    end(end_as_);
     return false;
   }
   if (!enter(false)) {
@@ -249,10 +261,11 @@ void ObjectUpload::on_put(StoreResult<PutOutcome>& result) {
   if (result.error) {
     suspect_ = suspect_ || confirmed_other_bytes(*result.error);
     // Without conditions a repeated PUT would write over what somebody else has put there since.
-    plan_.look_first = !outside_.store.capabilities().conditional_put;
+    plan_.look_first = !outside_.store.capabilities().conditions_proven;
     fail(*result.error);
     return;
   }
+  upload_id_.clear();
   etag_ = std::move(result.value.etag);
   if (result.value.found_equal) {
     found_ = ObjectInfo{.bytes = bytes_, .etag = etag_};
@@ -282,26 +295,16 @@ void ObjectUpload::on_part(StoreResult<UploadedPart>& result, Part& part) {
 }
 
 void ObjectUpload::on_aborted(StoreResult<ObjectStore::Nothing>& /*result*/) {
-  end(State::yielded);  // parts that stay behind are for the bucket's lifecycle rule
+  upload_id_.clear();  // parts that stay behind are for the bucket's lifecycle rule
+  end(end_as_);
 }
 
 void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
-  const bool was_looking = std::exchange(plan_.look_first, false);
-  if (result.error && (result.error->kind == StoreErrorKind::retry ||
-                       result.error->kind == StoreErrorKind::conflict)) {
-    plan_.look_first = was_looking;
-    fail(*result.error);
+  if (result.error) {
+    on_head_failed(*result.error);
     return;
   }
-  if (result.error) {
-    if (checking_) {
-      // The PUT came as far as its condition: only the right to read is missing.
-      last_error_ = *result.error;
-      retry_after(outside_.gate.probe_interval());
-      outside_.observer.on_failure(*this, last_error_, outside_.gate.probe_interval());
-    }
-    return;  // looking is for those who may: a PUT overwrites nothing and says what is wrong
-  }
+  plan_.look_first = false;
   const bool was_lost = std::exchange(was_lost_, false);
   const bool was_checking = std::exchange(checking_, false);
   if (result.value) {
@@ -310,6 +313,8 @@ void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
       judge(*result.value);
     }
   } else if (was_lost) {
+    lost_ = true;
+    upload_id_.clear();
     give_up();  // its parts are gone from memory too
   } else if (was_checking) {
     fail({.kind = StoreErrorKind::retry,
@@ -318,9 +323,37 @@ void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
   }
 }
 
+void ObjectUpload::on_head_failed(const StoreError& error) {
+  const bool teaches =
+      error.kind == StoreErrorKind::refresh_credentials || error.kind == StoreErrorKind::clock_skew;
+  if (error.kind == StoreErrorKind::retry || error.kind == StoreErrorKind::conflict ||
+      (teaches && !std::exchange(taught_, true))) {
+    fail(error);
+    return;
+  }
+  const bool may_not_read = error.http_status == 401 || error.http_status == 403;
+  if (may_not_read && !checking_ && outside_.store.capabilities().conditional_put) {
+    plan_.look_first = false;  // looking is for those who may: the PUT has a condition
+    return;
+  }
+  // Where nothing but this look keeps a PUT from writing over an object, it has to come about.
+  last_error_ = error;
+  if (!checking_) {
+    hold(error);
+  }
+  retry_after(outside_.gate.probe_interval());
+  outside_.observer.on_failure(*this, last_error_, outside_.gate.probe_interval());
+}
+
 void ObjectUpload::judge(const ObjectInfo& info) {
   const bool is_ours = plan_.is_ours(info);
-  if (is_ours && suspect_ && !multipart_) {
+  if (is_ours && suspect_ && multipart_) {
+    // Its parts are gone from memory, and the store said that they are not what we sent.
+    last_error_ = {.kind = StoreErrorKind::exists,
+                   .code = "DamagedObject",
+                   .message = "the store confirmed another checksum than that of the parts sent"};
+    end(State::differs);
+  } else if (is_ours && suspect_) {
     found_ = info;
     reading_ = true;  // its metadata are ours; are its bytes?
   } else if (is_ours) {
@@ -374,7 +407,7 @@ void ObjectUpload::hold(const StoreError& error) {
 }
 
 void ObjectUpload::fail(const StoreError& error) {
-  if (state_ != State::open) {
+  if (state_ != State::open || giving_up_) {
     return;
   }
   last_error_ = error;
@@ -387,8 +420,10 @@ void ObjectUpload::fail(const StoreError& error) {
       }
       failures_ += 1;
       mismatches_ += confirmed_other_bytes(error) ? 1 : 0;
+      garbled_ += received_other_bytes(error) ? 1 : 0;
       delay = outside_.backoff.delay(failures_, error);
-      if (failures_ >= plan_.failures_to_yield && outside_.gate.successes() > successes_before_) {
+      if (garbled_ >= kGarbledMax ||
+          (failures_ >= plan_.failures_to_yield && outside_.gate.successes() > successes_before_)) {
         give_up();
       }
       break;

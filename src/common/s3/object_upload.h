@@ -4,7 +4,8 @@
 //
 // A state machine for one thread: start_next() starts at most one request, completions move it on
 // inside ObjectStore::poll(). Where the key exists, what is there is judged, and never written
-// over; in a store without conditions as far as a HEAD before each repeated PUT can tell.
+// over; in a store that has not shown to know conditions as far as a HEAD before each repeated PUT
+// can tell.
 #pragma once
 
 #include <deque>
@@ -60,6 +61,11 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
     return std::shared_ptr<ObjectUpload>(new ObjectUpload(std::move(plan), outside));
   }
 
+  ObjectUpload(const ObjectUpload&) = delete;
+  ObjectUpload& operator=(const ObjectUpload&) = delete;
+  // Gives back the places of what is in flight: nobody hears the answers.
+  ~ObjectUpload() { outside_.gate.abandoned(in_flight_); }
+
   void append(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
   // The body is whole. `more` is metadata that could not be known before: a single PUT carries it.
   void close(const ObjectMetadata& more);
@@ -81,7 +87,9 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   // Nothing is in flight, and nothing can be sent before more of the body comes.
   [[nodiscard]] bool starved() const;
   [[nodiscard]] bool is_multipart() const { return multipart_; }
-  [[nodiscard]] bool giving_up() const { return giving_up_; }
+  [[nodiscard]] bool giving_up() const { return giving_up_ && end_as_ == State::yielded; }
+  // It gives up because the store forgot its multipart upload.
+  [[nodiscard]] bool lost() const { return lost_; }
 
   [[nodiscard]] const std::string& key() const { return plan_.name.key; }
   [[nodiscard]] const std::string& prefix() const { return plan_.prefix; }
@@ -124,6 +132,7 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   StoreCompletion<T> then(bool writes, void (ObjectUpload::*next)(StoreResult<T>&));
   void on_put(StoreResult<PutOutcome>& result);
   void on_head(StoreResult<std::optional<ObjectInfo>>& result);
+  void on_head_failed(const StoreError& error);
   void on_get(StoreResult<std::optional<std::string>>& result);
   void on_created(StoreResult<std::string>& result);
   void on_part(StoreResult<UploadedPart>& result, Part& part);
@@ -142,9 +151,12 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   bool may_publish_ = false;
   bool closed_ = false;
   bool multipart_ = false;
-  bool giving_up_ = false;
-  bool checking_ = false;    // the key exists, or the upload is lost: HEAD decides
-  bool was_lost_ = false;    // checking_ because the multipart upload is gone
+  bool giving_up_ = false;         // what is in flight, then an abort, then it ends
+  State end_as_ = State::yielded;  // where giving_up_
+  bool checking_ = false;          // the key exists, or the upload is lost: HEAD decides
+  bool was_lost_ = false;          // checking_ because the multipart upload is gone
+  bool lost_ = false;
+  bool taught_ = false;      // a HEAD that was refused was repeated for what was learnt from it
   bool suspect_ = false;     // a PUT was confirmed with another checksum: what is there is read
   bool reading_ = false;     // GET decides
   bool requesting_ = false;  // one of HEAD, GET, PUT, create, complete or abort is in flight
@@ -164,6 +176,7 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   std::uint32_t refusals_ = 0;
   std::uint32_t skews_ = 0;
   std::uint32_t mismatches_ = 0;
+  std::uint32_t garbled_ = 0;
   std::uint64_t successes_before_ = 0;  // of the gate, at the first failure
   std::string etag_;
   std::optional<Sha256> sha256_;

@@ -250,7 +250,12 @@ Rule rule_of(const S3Failure& failure) {
   if (failure.code.starts_with("KMS")) {
     return {"", Kind::configuration, kAllowKey};
   }
-  return rule_of_status(failure.http_status);
+  const Rule rule = rule_of_status(failure.http_status);
+  // Whoever refuses without a code is no S3 server, or was asked by HEAD: that is no word on what
+  // an object is like.
+  return failure.code.empty() && rule.kind == Kind::this_object
+             ? Rule{"", Kind::configuration, kSetBucket}
+             : rule;
 }
 
 }  // namespace

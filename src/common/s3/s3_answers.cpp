@@ -29,7 +29,7 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
   if (end == nullptr || *end != '\0') {
     return std::nullopt;
   }
-  return WallTime(std::chrono::seconds(::timegm(&utc)));
+  return wall_time_of(::timegm(&utc));
 }
 
 std::optional<WallTime> parse_iso_date(std::string_view text) {
@@ -39,7 +39,7 @@ std::optional<WallTime> parse_iso_date(std::string_view text) {
   if (end == nullptr || (*end != '.' && *end != 'Z')) {
     return std::nullopt;
   }
-  return WallTime(std::chrono::seconds(::timegm(&utc)));
+  return wall_time_of(::timegm(&utc));
 }
 
 std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text) {

@@ -14,6 +14,8 @@ namespace {
 
 // Below half a minute a signature is accepted anyway, and the header counts in seconds.
 constexpr std::chrono::seconds kOffsetMin{30};
+// AWS allows 15 minutes.
+constexpr std::chrono::minutes kSkewOfARefusal{14};
 // Whether credentials have come is looked at this often.
 constexpr std::chrono::milliseconds kCredentialsTurn{20};
 
@@ -44,7 +46,10 @@ S3Client::S3Client(Options options, S3Endpoint endpoint, Outside outside)
              .send_bytes_per_second_max = options_.send_bytes_per_second_max}) {}
 
 ObjectStore::Capabilities S3Client::capabilities() const {
-  return {.conditional_put = conditional_put_, .metadata = true, .signs_payload = true};
+  return {.conditional_put = conditional_put_,
+          .conditions_proven = conditional_put_ && conditions_proven_,
+          .metadata = true,
+          .signs_payload = true};
 }
 
 std::string S3Client::describe() const {
@@ -82,7 +87,7 @@ const sigv4::SigningKey& S3Client::signing_key(const Credentials& credentials,
   return signing_key_;
 }
 
-HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
+S3Client::Signed S3Client::sign(const Call& call, const Credentials& credentials) {
   const S3Location location = call.redirected ? *call.redirected : endpoint_.locate(call.key);
   const sigv4::Scope scope{.region = options_.endpoint.region,
                            .time = clock_.wall_now() + clock_offset_};
@@ -100,15 +105,18 @@ HttpRequest S3Client::sign(const Call& call, const Credentials& credentials) {
   if (!credentials.session_token.empty()) {
     request.headers.emplace_back("x-amz-security-token", credentials.session_token);
   }
+  const std::string to_sign =
+      sigv4::string_to_sign(scope, sigv4::canonical_request(request, sigv4::PathRules::s3()));
   std::string authorization = sigv4::authorization({.access_key_id = credentials.access_key_id,
                                                     .key = signing_key(credentials, scope),
                                                     .scope = scope},
-                                                   request, sigv4::PathRules::s3());
+                                                   request, to_sign);
   HttpRequest http{.method = call.method,
                    .url = location.url + (call.query.empty() ? "" : "?" + call.query),
                    .headers = std::move(request.headers)};
   http.headers.emplace_back("authorization", std::move(authorization));
-  return http;
+  // Its last line is the hash.
+  return {.http = std::move(http), .canonical_sha256 = to_sign.substr(to_sign.rfind('\n') + 1)};
 }
 
 // Waits no longer than a fetch of credentials may take: then there are some, or an error.
@@ -149,7 +157,7 @@ void S3Client::send(Call call, AnswerCompletion completion) {
     });
     return;
   }
-  HttpRequest http = sign(call, *credentials);
+  auto [http, canonical_sha256] = sign(call, *credentials);
   http.fresh_connection = std::exchange(fresh_connection_, false);
   http.limits = {.connect_timeout = options_.connect_timeout,
                  .deadline = deadline_for(call.body.size()),
@@ -163,7 +171,9 @@ void S3Client::send(Call call, AnswerCompletion completion) {
     };
   }
   http_.start(std::move(http), [this, call = std::move(call), completion = std::move(completion),
-                                serial = credentials->serial](HttpOutcome outcome) mutable {
+                                serial = credentials->serial,
+                                canonical_sha256 =
+                                    std::move(canonical_sha256)](HttpOutcome outcome) mutable {
     if (!outcome.error && outcome.response.status == 307 && !call.redirected) {
       call.redirected = endpoint_.redirected(call.key, outcome.response.header("location"));
       if (call.redirected) {
@@ -174,6 +184,10 @@ void S3Client::send(Call call, AnswerCompletion completion) {
     Answer answer = judge(call, std::move(outcome));
     if (answer.error) {
       judge_credentials(*answer.error, serial);
+      if (answer.error->code == "SignatureDoesNotMatch") {
+        answer.error->message +=
+            " (our canonical request has the SHA-256 " + canonical_sha256 + ")";
+      }
     }
     completion(std::move(answer));
   });
@@ -213,6 +227,9 @@ S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {
                            .message = body.message,
                            .region = body.region,
                            .retry_after = parse_retry_after(response.header("retry-after"))});
+  if (call.method == "HEAD" && body.code.empty()) {
+    guess_reason(*answer.error, response);
+  }
   const bool conditional =
       std::any_of(call.headers.begin(), call.headers.end(),
                   [](const auto& header) { return header.first == "if-none-match"; });
@@ -221,6 +238,20 @@ S3Client::Answer S3Client::judge(const Call& call, HttpOutcome outcome) {
     answer.error->kind = StoreErrorKind::conflict;  // without the condition it goes
   }
   return answer;
+}
+
+// The answer to a HEAD has no body that could say why. Expired credentials are a 400 there
+// (AWS, "HeadObject", errors).
+void S3Client::guess_reason(StoreError& error, const HttpResponse& response) const {
+  const auto date = parse_http_date(response.header("date"));
+  if (error.http_status == 403 && date &&
+      std::chrono::abs(*date - clock_.wall_now() - clock_offset_) > kSkewOfARefusal) {
+    error.kind = StoreErrorKind::clock_skew;
+    error.message = "refused without a reason, and the clocks differ";
+  } else if (error.http_status == 400) {
+    error.kind = StoreErrorKind::refresh_credentials;
+    error.message = "refused without a reason, as expired credentials are";
+  }
 }
 
 void S3Client::learn(const StoreError& error, const HttpResponse& response, bool conditional) {
@@ -233,6 +264,7 @@ void S3Client::learn(const StoreError& error, const HttpResponse& response, bool
   if (conditional && error.code == "NotImplemented") {
     conditional_put_ = false;
   }
+  conditions_proven_ = conditions_proven_ || (conditional && error.kind == StoreErrorKind::exists);
   // What garbled a request once would garble the next one too.
   fresh_connection_ = fresh_connection_ || error.code == "RequestTimeout" ||
                       error.code == "BadDigest" || error.code == "XAmzContentSHA256Mismatch";
@@ -261,9 +293,8 @@ void S3Client::put(PutRequest request, StoreCompletion<PutOutcome> completion) {
             .has_body = true};
   if (request.if_none_match && conditional_put_) {
     call.headers.emplace_back("if-none-match", "*");
-  } else {
-    call.body_sent_once = true;
   }
+  call.body_sent_once = !capabilities().conditions_proven;
   ContentChecksum checksum = add_checksum(call);
   const ObjectBody body = call.body;
   send(std::move(call), [body, checksum = std::move(checksum), completion = std::move(completion),

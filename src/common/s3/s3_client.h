@@ -88,11 +88,16 @@ class S3Client final : public ObjectStore {
   void send(Call call, AnswerCompletion completion);
   [[nodiscard]] std::chrono::milliseconds deadline_for(std::uint64_t body_bytes) const;
   void send_waiting();
-  [[nodiscard]] HttpRequest sign(const Call& call, const Credentials& credentials);
+  struct Signed {
+    HttpRequest http;
+    std::string canonical_sha256;  // of the canonical request, for the log
+  };
+  [[nodiscard]] Signed sign(const Call& call, const Credentials& credentials);
   [[nodiscard]] const sigv4::SigningKey& signing_key(const Credentials& credentials,
                                                      const sigv4::Scope& scope);
   [[nodiscard]] Answer judge(const Call& call, HttpOutcome outcome);
   void judge_credentials(StoreError& error, std::uint64_t serial);
+  void guess_reason(StoreError& error, const HttpResponse& response) const;
   void learn(const StoreError& error, const HttpResponse& response, bool conditional);
 
   Options options_;
@@ -106,6 +111,7 @@ class S3Client final : public ObjectStore {
   std::uint64_t refused_serial_ = 0;          // of the credentials refused last
   std::chrono::nanoseconds clock_offset_{0};  // the store's clock minus ours
   bool conditional_put_ = true;               // until the store says that it cannot
+  bool conditions_proven_ = false;            // it said once that an object exists
   bool fresh_connection_ = false;             // the next request takes one
   std::string signing_key_for_;               // day and access key of signing_key_
   sigv4::SigningKey signing_key_{};

@@ -282,10 +282,14 @@ std::string signature(const SigningKey& key, std::string_view string_to_sign) {
 }
 
 std::string authorization(const Authorization& by, const Request& request, PathRules rules) {
+  return authorization(by, request, string_to_sign(by.scope, canonical_request(request, rules)));
+}
+
+std::string authorization(const Authorization& by, const Request& request,
+                          std::string_view string_to_sign) {
   return std::string(kAlgorithm) + " Credential=" + std::string(by.access_key_id) + "/" +
          credential_scope(by.scope) + ", SignedHeaders=" + signed_headers(request) +
-         ", Signature=" +
-         signature(by.key, string_to_sign(by.scope, canonical_request(request, rules)));
+         ", Signature=" + signature(by.key, string_to_sign);
 }
 
 void add_presign_parameters(const Presign& presign, Request& request) {

@@ -77,6 +77,9 @@ struct Authorization {
   const Scope& scope;
 };
 std::string authorization(const Authorization& by, const Request& request, PathRules rules);
+// Of a request whose string to sign is known.
+std::string authorization(const Authorization& by, const Request& request,
+                          std::string_view string_to_sign);
 
 // A URL that carries its signature. Adds the X-Amz- parameters to the request's query, all but the
 // signature; that of the request then goes behind them as X-Amz-Signature. The date is one of the

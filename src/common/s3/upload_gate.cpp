@@ -30,11 +30,11 @@ void UploadGate::ended(const Request& request, const std::optional<StoreError>& 
   const bool of_that_moment = until_next_halving_ > 0;
   until_next_halving_ -= of_that_moment ? 1 : 0;
   if (!error) {
-    successes_ += 1;
-    failures_in_a_row_ = 0;
     // One more for each round of answers.
     limit_ = std::min(limit_ + 1.0 / limit_, static_cast<double>(options_.concurrency));
-    if (request.writes) {
+    if (request.writes) {  // that it can be read says nothing
+      successes_ += 1;
+      failures_in_a_row_ = 0;
       holds_.erase(request.prefix);
     }
     return;
@@ -52,6 +52,11 @@ void UploadGate::ended(const Request& request, const std::optional<StoreError>& 
     limit_ = std::max(limit_ / 2, 1.0);
     until_next_halving_ = running_;
   }
+}
+
+void UploadGate::abandoned(std::size_t requests) {
+  CHECK_THAT(running_ >= requests);
+  running_ -= requests;
 }
 
 void UploadGate::hold(const std::string& prefix, StoreError error, MonotonicTime now) {

@@ -36,6 +36,8 @@ class UploadGate {
   bool try_start(const Request& request, MonotonicTime now);
   // No error: the store did as it was told.
   void ended(const Request& request, const std::optional<StoreError>& error);
+  // So many requests have nobody left to tell what became of them.
+  void abandoned(std::size_t requests);
 
   // Until allow_multipart() no multipart upload may begin.
   void hold_multipart() { multipart_allowed_ = false; }
@@ -57,9 +59,9 @@ class UploadGate {
   [[nodiscard]] std::size_t limit() const { return static_cast<std::size_t>(limit_); }
   [[nodiscard]] std::size_t running() const { return running_; }
   [[nodiscard]] std::chrono::milliseconds probe_interval() const { return options_.probe_interval; }
-  // Requests that the store carried out, ever.
+  // Writes that the store carried out, ever.
   [[nodiscard]] std::uint64_t successes() const { return successes_; }
-  // Transient failures since the last success, and the last of them.
+  // Transient failures since the last such success, and the last of them.
   [[nodiscard]] std::uint64_t failures_in_a_row() const { return failures_in_a_row_; }
   [[nodiscard]] const StoreError& last_failure() const { return last_failure_; }
 

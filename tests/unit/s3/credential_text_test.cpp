@@ -18,6 +18,13 @@ std::string error_of(std::string_view text) {
   return error;
 }
 
+TEST_CASE("a_year_beyond_what_a_time_can_hold_is_far_away_and_not_in_the_past") {
+  const auto never = parse_iso8601("9999-12-31T23:59:59Z");
+  REQUIRE(never);
+  CHECK(*never > WallTime(std::chrono::hours(24 * 365 * 200)));
+  CHECK(iso8601_text(*never).starts_with("2262-"));
+}
+
 }  // namespace
 
 TEST_CASE("the_answer_of_a_metadata_service_is_read") {

@@ -76,7 +76,8 @@ TEST_CASE("a_store_that_fails_for_a_while_is_asked_again_and_one_that_refuses_is
   CHECK(leftovers->aborted() == 1);
 
   fixture.begin("p/ours");
-  const StoreError denied{.kind = StoreErrorKind::configuration, .code = "AccessDenied"};
+  const StoreError denied{
+      .kind = StoreErrorKind::configuration, .http_status = 403, .code = "AccessDenied"};
   fixture.store.faults = {{.op = "list_multipart", .times = -1, .error = denied}};
   const auto refused = fixture.look({"p/"});
   fixture.run(*refused);
@@ -85,11 +86,29 @@ TEST_CASE("a_store_that_fails_for_a_while_is_asked_again_and_one_that_refuses_is
   CHECK(refused->listed());
   CHECK(fixture.store.count("list_multipart") == 5);
 
+  // It takes objects, and lists nothing.
   fixture.store.faults = {{.op = "list_multipart", .times = -1, .error = down}};
+  REQUIRE(fixture.gate.try_start({.prefix = "p/"}, fixture.clock.now()));
+  fixture.gate.ended({.prefix = "p/"}, std::nullopt);
   const auto tired = fixture.look({"p/"});
   fixture.run(*tired);
   CHECK(tired->error());
   CHECK(fixture.store.open_uploads() == 1);
+}
+
+TEST_CASE("s18_a_store_that_is_away_at_the_start_is_asked_until_it_is_back") {
+  for (const StoreError& error :
+       {StoreError{.kind = StoreErrorKind::retry, .http_status = 503, .code = "Down"},
+        StoreError{.kind = StoreErrorKind::configuration, .code = "NoCredentials"}}) {
+    CAPTURE(error.code);
+    Fixture fixture;
+    fixture.begin("p/ours");
+    fixture.store.faults = {{.op = "list_multipart", .times = 40, .error = error}};
+    const auto leftovers = fixture.look({"p/"});
+    fixture.run(*leftovers);
+    CHECK(leftovers->aborted() == 1);
+    CHECK_FALSE(leftovers->error());
+  }
 }
 
 }  // namespace

@@ -100,6 +100,13 @@ TEST_CASE("code_decides_before_the_status") {
   CHECK(classified(400, "InvalidArgument").kind == Kind::this_object);
 }
 
+TEST_CASE("a_refusal_without_a_code_is_no_word_of_an_s3_server_on_an_object") {
+  for (const int status : {400, 411, 413, 414, 421, 431}) {
+    CHECK(classified(status, "").kind == Kind::configuration);
+    CHECK(classified(status, "SomethingNew").kind == Kind::this_object);
+  }
+}
+
 TEST_CASE("status_decides_where_no_code_is_known") {
   const std::map<int, Kind> expected = {
       {0, Kind::retry},           {200, Kind::retry},         {301, Kind::configuration},
@@ -112,7 +119,8 @@ TEST_CASE("status_decides_where_no_code_is_known") {
   for (const auto& entry : expected) {
     const int status = entry.first;
     CAPTURE(status);
-    CHECK(classified(status, "").kind == entry.second);
+    CHECK(classified(status, "").kind ==
+          (entry.second == Kind::this_object ? Kind::configuration : entry.second));
     CHECK(classified(status, "NeverHeardOf").kind == entry.second);
   }
 }

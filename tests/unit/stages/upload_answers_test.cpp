@@ -331,7 +331,10 @@ TEST_CASE("s10_slow_down_halves_the_transfers_at_once") {
 
 TEST_CASE("a_store_without_metadata_compares_bytes_instead") {
   Fixture fixture;
-  fixture.store.abilities = {.conditional_put = true, .metadata = false, .signs_payload = false};
+  fixture.store.abilities = {.conditional_put = true,
+                             .conditions_proven = true,
+                             .metadata = false,
+                             .signs_payload = false};
   const auto segment = fixture.make_segment(1);
   fixture.give(segment, {{{"one"}, {}}});
   fixture.store.poll(fixture.clock.now());

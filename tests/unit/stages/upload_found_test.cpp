@@ -99,7 +99,9 @@ TEST_CASE(
     "a_segment_of_another_converter_waits_for_a_signatures_life_where_nothing_else_protects_it") {
   const auto time_to_put = [](bool other_converter, bool conditions, bool found) {
     Fixture fixture;
-    fixture.store.abilities.conditional_put = conditions;
+    if (!conditions) {
+      fixture.store.leave_out_conditions();
+    }
     const auto segment = fixture.make_segment(1);
     segment->found_at_start = found;
     segment->settings.converter_version = kConverterVersion + (other_converter ? 1 : 0);
@@ -117,13 +119,78 @@ TEST_CASE(
   CHECK(time_to_put(true, false, false) < std::chrono::minutes(1));
 }
 
+TEST_CASE("lookups_that_are_on_their_way_when_a_segment_is_whole_cost_no_place") {
+  Fixture fixture;
+  std::size_t segments = 0;
+  for (std::size_t i = 0; i < 3 * fixture.options.concurrency; ++i) {
+    const bool has_events = i % 2 == 0;
+    auto segment = fixture.make_segment(has_events ? 2 : 0);
+    segment->found_at_start = true;
+    auto blocks =
+        fixture.blocks_of(segment, has_events ? std::vector<BlockText>{{{"one"}, {}}, {{"two"}, {}}}
+                                              : std::vector<BlockText>{{}, {}});
+    fixture.store.answers = false;
+    REQUIRE(fixture.uploader->process(std::move(blocks[0]), fixture.out));
+    REQUIRE(fixture.uploader->on_idle(fixture.out));  // its keys are being looked up
+    REQUIRE(fixture.uploader->process(std::move(blocks[1]), fixture.out));
+    fixture.store.answers = true;
+    segments += 1;
+    REQUIRE(fixture.run_to_outcomes(segments));
+  }
+  CHECK(std::all_of(fixture.out.items.begin(), fixture.out.items.end(),
+                    [](const SegmentOutcome& outcome) { return outcome.kind == Kind::done; }));
+}
+
+TEST_CASE("s21_the_ledger_has_what_is_stored_and_not_what_we_would_have_stored") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  fixture.give(segment, {{{"one", "two"}, {}}});
+  fixture.store.poll(fixture.clock.now());  // stored; the process dies before it is told
+  const MemoryObjectStore::Object stored = *fixture.object(".jsonl");
+  fixture.restart();
+  segment->found_at_start = true;
+  fixture.give(segment, {{{"some other bytes"}, {}}, {{"and more of them"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  const auto lines = fixture.lines();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].bytes == stored.bytes.size());
+  CHECK(lines[0].sha256 == stored.value("sha256"));
+}
+
+TEST_CASE("s21_where_only_the_look_protects_an_object_nothing_is_put_before_it_comes_about") {
+  const StoreError unread{.kind = StoreErrorKind::configuration, .http_status = 403};
+  const StoreError no_credentials{.kind = StoreErrorKind::configuration, .code = "NoCredentials"};
+  for (const StoreError& error : {unread, no_credentials}) {
+    for (const bool conditions : {false, true}) {
+      CAPTURE(error.code);
+      CAPTURE(conditions);
+      Fixture fixture;
+      const auto segment = fixture.make_segment(1);
+      fixture.give(segment, {{{"one"}, {}}});
+      fixture.store.poll(fixture.clock.now());  // stored; the process dies before it is told
+      fixture.restart();
+      if (!conditions) {
+        fixture.store.leave_out_conditions();
+      }
+      fixture.store.faults = {{.op = "head", .key_has = "", .times = 6, .error = error}};
+      segment->found_at_start = true;
+      fixture.give(segment, {{{"other bytes"}, {}}});
+      REQUIRE(fixture.run_to_outcomes(1));
+      CHECK(fixture.out.items[0].kind == Kind::done);
+      CHECK(fixture.store.overwrites == 0);
+      CHECK(fixture.object(".jsonl")->bytes == "one\n");
+      CHECK(fixture.store.count("put ") <= (conditions ? 2 : 1));
+    }
+  }
+}
+
 TEST_CASE("what_another_converter_stored_is_done_without_a_wait") {
   Fixture fixture;
   const auto segment = fixture.make_segment(1);
   fixture.give(segment, {{{"one"}, {}}});
   fixture.store.poll(fixture.clock.now());  // stored; the process dies before it is told
   fixture.restart();
-  fixture.store.abilities.conditional_put = false;
+  fixture.store.leave_out_conditions();
   segment->found_at_start = true;
   segment->settings.converter_version = kConverterVersion + 1;
   const MonotonicTime begin = fixture.clock.now();

@@ -1,4 +1,5 @@
 // Upload: objects in parts, and memory.
+#include "common/s3/object_key.h"
 #include "upload_fixture.h"
 
 namespace sluice {
@@ -212,6 +213,88 @@ TEST_CASE("s18_a_lost_multipart_upload_begins_again_from_the_spool") {
   CHECK(fixture.object(".jsonl")->bytes.size() == 10 * 1001);
   CHECK(fixture.store.writes.size() == 1);
   CHECK(fixture.books.events_uploaded == 10);
+}
+
+TEST_CASE("s18_a_store_that_always_forgets_the_upload_is_not_sent_it_without_a_pause") {
+  Fixture fixture({.part_bytes = 2500});
+  const auto segment = fixture.make_segment(10);
+  fixture.store.faults = {
+      {.op = "complete",
+       .key_has = "",
+       .times = -1,
+       .error = {.kind = StoreErrorKind::upload_lost, .http_status = 400, .code = "InvalidPart"}}};
+  const MonotonicTime begin = fixture.clock.now();
+  for (std::size_t times = 1; times <= 12; ++times) {
+    segment->found_at_start = times > 1;  // Rotate gives what was postponed so
+    fixture.give(segment, large_blocks(10));
+    REQUIRE(fixture.run_to_outcomes(times));
+    CHECK(fixture.out.items.back().kind == Kind::postponed);
+  }
+  CHECK(fixture.clock.now() - begin > std::chrono::minutes(1));
+  fixture.store.faults.clear();
+  fixture.give(segment, large_blocks(10));
+  REQUIRE(fixture.run_to_outcomes(13));
+  CHECK(fixture.out.items.back().kind == Kind::done);
+}
+
+TEST_CASE("s1_an_object_in_parts_that_was_confirmed_with_another_checksum_is_set_aside") {
+  Fixture fixture({.part_bytes = 2500});
+  const auto segment = fixture.make_segment(10);
+  fixture.store.faults = {
+      {.op = "complete",
+       .key_has = "",
+       .times = 1,
+       .error = {.kind = StoreErrorKind::retry, .http_status = 200, .code = "ChecksumMismatch"},
+       .carried_out = true}};
+  fixture.give(segment, large_blocks(10));
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::set_aside);
+  CHECK(fixture.raised("upload.set_aside"));
+  CHECK(fixture.store.writes.size() == 1);
+}
+
+TEST_CASE("s18_an_upload_whose_object_is_refused_or_there_already_is_aborted") {
+  for (const StoreError& error :
+       {StoreError{
+            .kind = StoreErrorKind::this_object, .http_status = 400, .code = "EntityTooSmall"},
+        StoreError{.kind = StoreErrorKind::exists, .http_status = 412, .code = "Precondition"}}) {
+    CAPTURE(error.code);
+    Fixture fixture({.part_bytes = 2500});
+    const auto segment = fixture.make_segment(10);
+    if (error.kind == StoreErrorKind::exists) {
+      const std::string key =
+          object_keys(segment->settings,
+                      {.id = segment->id,
+                       .stream = segment->stream,
+                       .first_received_at = segment->seal.summary.first_received_at})
+              .data;
+      fixture.store.objects[key] = {
+          .bytes = "of another", .content_type = {}, .metadata = {}, .etag = "e"};
+    }
+    fixture.store.faults = {{.op = "complete", .key_has = "", .times = -1, .error = error}};
+    fixture.give(segment, large_blocks(10));
+    REQUIRE(fixture.run_to_outcomes(1));
+    CHECK(fixture.out.items[0].kind == Kind::set_aside);
+    CHECK(fixture.store.open_uploads() == 0);
+    CHECK(fixture.store.overwrites == 0);
+  }
+}
+
+TEST_CASE("s4_bytes_that_arrive_garbled_twice_are_read_from_the_spool_again") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(1);
+  fixture.store.faults = {
+      {.op = "put",
+       .key_has = "",
+       .times = 2,
+       .error = {.kind = StoreErrorKind::retry, .http_status = 400, .code = "BadDigest"}}};
+  fixture.give(segment, {{{"one"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::postponed);
+  CHECK(fixture.on_disk(*segment));
+  fixture.give(segment, {{{"one"}, {}}});
+  REQUIRE(fixture.run_to_outcomes(2));
+  CHECK(fixture.out.items[1].kind == Kind::done);
 }
 
 TEST_CASE("a_multipart_object_has_its_list_of_rejects_on_disk_even_if_it_is_empty") {
