@@ -3,6 +3,7 @@
 A disk is a tmpfs of its own, failures of system calls come from strace; where this machine permits
 neither, the test skips and says so.
 """
+import os
 import shutil
 import signal
 import subprocess
@@ -37,19 +38,23 @@ class Disk:
     def free(self):
         self.filler.unlink()
 
-    def remount(self, how):
-        subprocess.run(["mount", "-o", f"remount,{how}", self.path], check=True)
-
     def stop(self):
         subprocess.run(["umount", "--lazy", self.path], check=False)
 
 
+WRITES = "pwrite64,pwritev,fdatasync,fsync,ftruncate,fallocate"
+
+
 def inject(scratch, server, *faults):
-    """The next start is under strace, which makes system calls fail or last."""
+    """The next starts are under strace, which makes system calls fail or last; it counts calls by
+    thread."""
     if not shutil.which("strace"):
         raise harness.Skip("strace is not installed")
     log = scratch.path / "strace"
-    server.wrapper = ["strace", "-f", "-qq", "-o", log, "-e", "trace=fsync,fdatasync"]
+    server.wrapper = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", log,
+                      "-e", "trace=" + WRITES]
+    # LeakSanitizer does not work where another one traces.
+    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
     for fault in faults:
         server.wrapper += ["-e", "inject=" + fault]
     if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
@@ -58,7 +63,8 @@ def inject(scratch, server, *faults):
 
 
 def injected(log):
-    return log.read_text().count("(INJECTED)") if log.exists() else 0
+    text = log.read_text()
+    return text.count("(INJECTED)") + text.count("(DELAYED)")
 
 
 def down(store):
@@ -143,24 +149,27 @@ def test_p13_sigterm_on_a_full_disk_ends_in_time(scratch):
 # ---- gone
 
 
-def test_d10_a_disk_that_is_read_only_stops_reading_and_after_a_while_the_process(scratch):
-    disk, store = Disk(scratch, 64), scratch.fake_s3()
-    server = scratch.server(SPOOL_DIR=disk.path / "spool", SPOOL_MAX_BYTES="48MiB",
-                            MAX_FILE_SIZE="1MiB", DISK_FAILURE_TIMEOUT=2, **store.settings()).start()
+def test_d10_a_disk_that_is_gone_stops_reading_and_after_a_while_the_process(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(DISK_FAILURE_TIMEOUT=2, MAX_FILE_SIZE="64KiB", **store.settings())
     down(store)
+    log = inject(scratch, server, WRITES + ":error=EIO:when=60+")
+    server.start()
     records = [scratch.path / f"record-{i}" for i in range(2)]
-    server.load("--count", 500, record=records[0])
-    disk.remount("ro")
-    load = harness.start_load(server.port, "--count", 5000, "--fin-timeout", 60, record=records[1])
+    server.load("--count", 20, record=records[0])
+    load = harness.start_load(server.port, "--count", 20_000, "--fin-timeout", 60,
+                              record=records[1])
     assert server.wait() == 4, server.log_tail()
     assert load.wait(harness.DEADLINE_SECONDS) != 0, "what is not durable was acknowledged"
-    assert server.lines("alarm raised"), server.log_tail()
-    disk.remount("rw")
+    assert injected(log) > 0
+    assert [line for line in server.lines("alarm raised")
+            if line["condition"] == "spool.disk_failing"], server.log_tail()
     store.control("clear")
+    server.wrapper = ()
     server.start()
     server.stop()
     sent = evidence.read_record(*records)
-    assert len(sent.acknowledged()) == 500
+    assert len(sent.acknowledged()) >= 20
     evidence.assert_same(sent, evidence.stored_events(store.objects),
                          exactly_once=sent.acknowledged())
 
@@ -183,7 +192,7 @@ def test_d5_a_sync_that_takes_seconds_makes_acks_wait_and_nothing_else(scratch):
     harness.wait_for(load_ended, "the feed")
     assert load.returncode == 0, load.stdout.read()
     assert injected(log) > 0, "no sync was slow"
-    assert set(answers) == {200} and len(answers) > 20, "the admin server waited too"
+    assert set(answers) == {200} and len(answers) > 20, (len(answers), set(answers))
     server.stop(seconds=600)
     evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
 
@@ -222,7 +231,8 @@ def test_d16_a_directory_sync_that_fails_now_and_then_loses_nothing(scratch):
 
 def test_d12_an_old_backup_of_the_spool_doubles_nothing_and_new_events_get_keys_of_their_own(scratch):
     store = scratch.fake_s3()
-    server = scratch.server(MAX_FILE_SIZE="64KiB", DRAIN_TIMEOUT=1, **store.settings()).start()
+    server = scratch.server(MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.5",
+                            **store.settings()).start()
     down(store)
     records = [scratch.path / f"record-{i}" for i in range(3)]
     server.load("--count", 600, "--connections", 2, "--malformed", 0.02, record=records[0])
@@ -280,8 +290,9 @@ def test_p2_thousands_of_segments_at_a_start_are_looked_at_once_and_all_delivere
     server.kill()
     segments = len(list((server.spool / "xml").glob("*.wal")))
     assert segments >= wanted
-    server.start()  # it listens before the deadline
-    assert server.status()["books"]["xml"]["segments_in_spool"] >= wanted
+    server.start()
+    harness.wait_for(lambda: server.status()["books"]["xml"]["segments_in_spool"] >= wanted,
+                     "recovery")
     quarantined = list((server.spool / "quarantine").glob("*.wal"))
     assert len(quarantined) <= 1, quarantined
     store.control("clear")
@@ -294,7 +305,8 @@ def test_p2_thousands_of_segments_at_a_start_are_looked_at_once_and_all_delivere
 
 def test_d9_without_its_ledger_nothing_is_lost_and_no_key_is_new(scratch):
     store = scratch.fake_s3()
-    server = scratch.server(MAX_FILE_SIZE="64KiB", **store.settings()).start()
+    server = scratch.server(MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.5",
+                            **store.settings()).start()
     store.control("fault", match="^PUT /bucket/.", count=-1, kind="lost_reply", skip=4)
     records = [scratch.path / f"record-{i}" for i in range(2)]
     server.load("--count", 600, "--connections", 2, record=records[0])

@@ -233,7 +233,8 @@ const auto& table() {
               "Tries of an object that the store itself refuses (its key is too long, say) before "
               "it is set aside. Whatever else fails is retried for ever."},
       Setting{"RETRY_BASE_DELAY", kStore, seconds(&Config::retry_base_delay, milliseconds(1)),
-              "Longest first wait before a retry; doubles up to 60 seconds. Each wait is anything up to it."},
+              "Longest first wait before a retry; doubles up to 60 seconds. Each wait is anything "
+              "up to it."},
       Setting{"UPLOAD_CONCURRENCY", kStore, CountField{&Config::upload_concurrency, 1, 256},
               "Requests to the store at a time."},
       Setting{"UPLOAD_BANDWIDTH_MAX", kStore,
