@@ -116,6 +116,8 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   ObjectUpload(Plan plan, Outside outside)
       : plan_(std::move(plan)), outside_(outside), may_send_(!plan_.look_first) {}
 
+  // What is there may be longer than what we have: an error in place of the object, say.
+  [[nodiscard]] std::uint64_t read_bytes_max() const { return bytes_ + 64 * kKiB; }
   bool enter(bool writes);
   bool start_head();
   bool start_get();
