@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -12,12 +13,13 @@
 #include "commands/store_of.h"
 #include "common/platform/posix_filesystem.h"
 #include "common/s3/object_key.h"
+#include "common/s3/store_wait.h"
 #include "common/spool/spool_format_file.h"
 
 namespace sluice {
 namespace {
 
-// A listing that stands still for so long is given up.
+// A page that takes longer, with all its tries, is given up.
 constexpr auto kPageDeadline = std::chrono::seconds(120);
 constexpr auto kPause = std::chrono::seconds(1);
 constexpr int kTriesMax = 5;
@@ -28,30 +30,21 @@ bool worth_repeating(ObjectStore& store, const StoreError& error) {
          (error.kind == StoreErrorKind::refresh_credentials && store.refresh_credentials());
 }
 
-// Completions run inside poll(): this drives it until there is a result, or the time is over.
-void drive(ObjectStore& store, const std::optional<StoreResult<ObjectPage>>& result,
-           std::chrono::seconds time) {
-  const MonotonicTime until = std::chrono::steady_clock::now() + time;
-  while (!result && std::chrono::steady_clock::now() < until) {
-    store.poll(until);
-  }
-}
-
 Result<ObjectPage> list_page(ObjectStore& store, const ListRequest& request) {
+  const MonotonicTime until = std::chrono::steady_clock::now() + kPageDeadline;
   for (int tries = 1;; ++tries) {
-    std::optional<StoreResult<ObjectPage>> result;
-    store.list(request, [&result](StoreResult<ObjectPage> page) { result = std::move(page); });
-    drive(store, result, kPageDeadline);
-    if (!result) {
-      return fatal("the store does not answer; check the network and AWS_ENDPOINT_URL");
+    auto page = wait_for<ObjectPage>(store, until,
+                                     [&](auto done) { store.list(request, std::move(done)); });
+    if (page.ok()) {
+      return std::move(page.value);
     }
-    if (result->ok()) {
-      return std::move(result->value);
+    const MonotonicTime resume = std::chrono::steady_clock::now() + kPause;
+    if (tries == kTriesMax || resume >= until || !worth_repeating(store, *page.error)) {
+      return fatal(describe(*page.error));
     }
-    if (tries == kTriesMax || !worth_repeating(store, *result->error)) {
-      return fatal(describe(*result->error));
+    while (std::chrono::steady_clock::now() < resume) {
+      store.poll(resume);
     }
-    drive(store, std::nullopt, kPause);
   }
 }
 
@@ -97,6 +90,11 @@ int print(const AuditReport& report) {
   for (const AuditFinding& finding : report.findings) {
     std::printf("%-10s %s: %s\n", std::string(to_string(finding.kind)).c_str(),
                 finding.subject.c_str(), finding.detail.c_str());
+  }
+  if (report.elsewhere > 0) {
+    std::printf("%s\n",
+                fmt::format("{} objects under another PREFIX were not looked at", report.elsewhere)
+                    .c_str());
   }
   std::map<AuditFinding::Kind, std::size_t> counts;
   for (const AuditFinding& finding : report.findings) {
@@ -168,12 +166,19 @@ void Auditor::add_object(const ListedObject& object) {
   }
 }
 
+bool Auditor::is_listed(std::string_view key) const {
+  return std::any_of(prefixes_.begin(), prefixes_.end(),
+                     [key](const std::string& prefix) { return key.starts_with(prefix); });
+}
+
 AuditReport Auditor::report() const {
   using Kind = AuditFinding::Kind;
   AuditReport report;
   report.unlisted = unlisted_;
   for (const auto& [key, known] : known_) {
-    if (!known.found) {
+    if (!is_listed(key)) {
+      report.elsewhere += 1;
+    } else if (!known.found) {
       report.findings.push_back({Kind::lost, key,
                                  fmt::format("{} events, segment {}; the store does not list it",
                                              known.events, to_string(known.segment))});
@@ -209,16 +214,11 @@ int audit_command(const Config& config) {
   if (!format) {
     return fail(kExitSpool, format.error().message);
   }
-  Auditor auditor(config.instance_id.empty() ? format->instance : config.instance_id);
-  std::size_t elsewhere = 0;  // lines of an earlier PREFIX, which is not listed
+  const std::vector<std::string> prefixes = prefixes_to_list(config);
+  Auditor auditor(config.instance_id.empty() ? format->instance : config.instance_id, prefixes);
   if (const Status read = read_ledger(filesystem, config.spool_dir,
-                                      [&](const LedgerEntry& entry) {
-                                        if (entry.key.starts_with(config.prefix) ||
-                                            entry.key.starts_with(config.quarantine_prefix)) {
-                                          auditor.add_line(entry);
-                                        } else {
-                                          elsewhere += 1;
-                                        }
+                                      [&auditor](const LedgerEntry& entry) {
+                                        auditor.add_line(entry);
                                         return true;
                                       });
       !read) {
@@ -237,13 +237,10 @@ int audit_command(const Config& config) {
   if (!store) {
     return fail(kExitConfiguration, store.error().message);
   }
-  for (const std::string& prefix : prefixes_to_list(config)) {
+  for (const std::string& prefix : prefixes) {
     if (const Status listed = list_all(**store, prefix, auditor); !listed) {
       return fail(kExitFailed, listed.error().message);
     }
-  }
-  if (elsewhere > 0) {
-    std::printf("%zu objects under another PREFIX were not looked at\n", elsewhere);
   }
   return print(auditor.report());
 }

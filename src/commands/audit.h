@@ -29,10 +29,11 @@ struct AuditFinding {
 std::string_view to_string(AuditFinding::Kind kind);
 
 struct AuditReport {
-  std::uint64_t objects = 0;   // of the ledger that the store has, unchanged
-  std::uint64_t bytes = 0;     // of those
-  std::uint64_t events = 0;    // in those, rejected ones included
-  std::uint64_t unlisted = 0;  // of this instance, in the store without a line of the ledger
+  std::uint64_t objects = 0;    // of the ledger that the store has, unchanged
+  std::uint64_t bytes = 0;      // of those
+  std::uint64_t events = 0;     // in those, rejected ones included
+  std::uint64_t unlisted = 0;   // of this instance, in the store without a line of the ledger
+  std::uint64_t elsewhere = 0;  // of the ledger, under prefixes that were not listed
   std::vector<AuditFinding> findings;  // by key or segment
 };
 
@@ -40,8 +41,9 @@ struct AuditReport {
 // number of objects in the ledger, about 300 bytes each.
 class Auditor {
  public:
-  // `instance`: whose objects in the listing are ours.
-  explicit Auditor(std::string instance) : instance_(std::move(instance)) {}
+  // `instance`: whose objects in the listing are ours. `prefixes`: what is listed.
+  Auditor(std::string instance, std::vector<std::string> prefixes)
+      : instance_(std::move(instance)), prefixes_(std::move(prefixes)) {}
 
   void add_line(const LedgerEntry& entry);
   void add_object(const ListedObject& object);
@@ -57,6 +59,7 @@ class Auditor {
     bool found = false;
     std::string difference = {};
   };
+  [[nodiscard]] bool is_listed(std::string_view key) const;
   struct SegmentSum {
     std::uint64_t pieces = 0;  // that it had
     std::uint64_t events = 0;  // in its objects
@@ -64,6 +67,7 @@ class Auditor {
   };
 
   std::string instance_;
+  std::vector<std::string> prefixes_;
   std::map<std::string, Known> known_;  // by key
   std::map<SegmentId, SegmentSum> segments_;
   // Every key that the ledger or the store has of a segment's "data", "raw" or "reasons".

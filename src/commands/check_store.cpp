@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "commands/credentials_of.h"
-#include "commands/server_reports.h"
 #include "commands/store_of.h"
+#include "common/base/utc_text.h"
 #include "common/http/http_send.h"
 #include "common/s3/s3_answers.h"
 
@@ -26,14 +26,15 @@ double milliseconds(std::chrono::microseconds time) {
 
 bool is_failure(const CheckLine& line) { return line.verdict == Verdict::failure; }
 
-// What the URL of the endpoint says of the host: "http://127.0.0.1:9000" is on this machine.
-bool on_this_machine(const std::string& address) {
-  return address.starts_with("127.") || address == "::1";
+// By what the URL says: the address may be that of a proxy on this machine.
+bool on_this_machine(const std::string& url) {
+  return url.starts_with("http://127.") || url.starts_with("http://[::1]") ||
+         url.starts_with("http://localhost");
 }
 
 CheckLine judge_tls(const HttpConnection& connection, const std::string& url, WallTime now) {
   if (!url.starts_with("https://")) {
-    if (on_this_machine(connection.address)) {
+    if (on_this_machine(url)) {
       return {Verdict::ok, "tls", "none, and none needed: " + url + " is on this machine"};
     }
     return {Verdict::warning, "tls",
@@ -45,7 +46,7 @@ CheckLine judge_tls(const HttpConnection& connection, const std::string& url, Wa
   if (!end) {
     return {Verdict::ok, "tls", text + ", certificate accepted"};
   }
-  text += ", certificate accepted until " + to_iso8601(*end);
+  text += ", certificate accepted until " + utc_seconds(*end);
   if (*end - now < kCertificateWarning) {
     return {Verdict::warning, "tls", text + ": have it renewed before that"};
   }
@@ -73,11 +74,7 @@ std::vector<CheckLine> check_connection(const Config& config, const Clock& clock
   request.wants_connection = true;
   request.limits.connect_timeout = config.s3_connect_timeout;
   request.limits.deadline = config.s3_request_timeout;
-  const auto outcome = http_exchange(std::move(request),
-                                     {.ca_file = config.s3_ca_file,
-                                      .proxy = config.s3_proxy,
-                                      .user_agent = "sluice/" SLUICE_VERSION},
-                                     {});
+  const auto outcome = http_exchange(std::move(request), http_options_of(config), {});
   const WallTime now = clock.wall_now();
   auto lines = judge_connection(outcome.value(), endpoint->base_url(), now);
   if (!outcome->error) {
@@ -100,13 +97,13 @@ std::vector<CheckLine> check_objects(const Config& config, ObjectStore& store,
   const auto probes = probe_store(store, {{config.prefix, config.quarantine_prefix}, instance});
   auto lines = judge_probes(probes, store.describe());
   if (config.uses_s3()) {
-    MultipartProbeRequest request{.prefixes = {}, .instance = instance};
+    StoreProbe in_parts{.prefixes = {}, .instance = instance};
     for (const PrefixProbe& probe : probes) {
       if (!probe.error) {
-        request.prefixes.push_back(probe.prefix);
+        in_parts.prefixes.push_back(probe.prefix);
       }
     }
-    for (CheckLine& line : judge_multipart(probe_multipart(store, request))) {
+    for (CheckLine& line : judge_multipart(probe_multipart(store, in_parts))) {
       lines.push_back(std::move(line));
     }
   }

@@ -1,5 +1,6 @@
 #include "commands/credentials_of.h"
 
+#include "commands/store_of.h"
 #include "common/http/http_send.h"
 #include "common/platform/linked_file.h"
 #include "common/platform/subprocess.h"
@@ -35,13 +36,6 @@ ChainSettings chain_settings_of(const Config& config) {
   return settings;
 }
 
-// STS is reached as the store is.
-CurlClient::Options http_options_of(const Config& config) {
-  return {.ca_file = config.s3_ca_file,
-          .proxy = config.s3_proxy,
-          .user_agent = "sluice/" SLUICE_VERSION};
-}
-
 }  // namespace
 
 ConfiguredCredentials::ConfiguredCredentials(const Config& config, const Outside& outside)
@@ -50,9 +44,10 @@ ConfiguredCredentials::ConfiguredCredentials(const Config& config, const Outside
                      return read_linked_file(filesystem, path, kFileBytesMax);
                    },
                .http =
-                   [this, options = http_options_of(config)](HttpRequest request) {
-                     return http_send(std::move(request), options, stop_.get_token());
-                   },
+                   // STS is reached as the store is.
+               [this, options = http_options_of(config)](HttpRequest request) {
+                 return http_send(std::move(request), options, stop_.get_token());
+               },
                .run_process =
                    [this](const std::string& command) {
                      return run_subprocess({.command = command, .deadline = kProcessDeadline},

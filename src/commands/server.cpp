@@ -9,6 +9,7 @@
 #include "commands/server_reports.h"
 #include "commands/store_of.h"
 #include "common/base/check.h"
+#include "common/base/utc_text.h"
 #include "common/log/log.h"
 #include "common/s3/s3_client.h"
 #include "common/s3/store_probe.h"
@@ -343,7 +344,7 @@ void Server::log_totals(std::string_view event) const {
 void Server::add_reports() {
   reports_.add_section("version", [] { return nlohmann::json(SLUICE_VERSION); });
   reports_.add_section("instance", [this] { return nlohmann::json(instance_); });
-  reports_.add_section("started_at", [this] { return nlohmann::json(to_iso8601(started_at_)); });
+  reports_.add_section("started_at", [this] { return nlohmann::json(utc_seconds(started_at_)); });
   reports_.add_section("ready", [this] { return nlohmann::json(conditions_.ready()); });
   reports_.add_section("conditions", [this] { return conditions_to_json(conditions_); });
   reports_.add_section("connections", [this] {

@@ -1,7 +1,8 @@
 #include "commands/server_reports.h"
 
 #include <chrono>
-#include <ctime>
+
+#include "common/base/utc_text.h"
 
 namespace sluice {
 namespace {
@@ -67,7 +68,7 @@ nlohmann::json credentials_to_json(const CredentialReport& report) {
   return {{"source", text(origin.source)},
           {"for", text(origin.identity)},
           {"key_id_end", text(origin.key_id_end)},
-          {"expires_at", text(origin.expires_at ? to_iso8601(*origin.expires_at) : "")},
+          {"expires_at", text(origin.expires_at ? utc_seconds(*origin.expires_at) : "")},
           {"error", text(report.error)}};
 }
 
@@ -99,16 +100,6 @@ void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const Egres
   if (egress != nullptr) {
     add_memory("egress", egress->memory());
   }
-}
-
-std::string to_iso8601(WallTime time) {
-  const std::time_t whole =
-      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-  std::tm utc{};
-  ::gmtime_r(&whole, &utc);
-  char text[32];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text, length};
 }
 
 SegmentSettings segment_settings_of(const Config& config, const std::string& instance) {

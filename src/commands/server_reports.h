@@ -23,9 +23,6 @@ nlohmann::json credentials_to_json(const CredentialReport& report);
 void add_credential_metrics(MetricsPage& page, const CredentialReport& report);
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress);
 
-// "2026-11-21T09:14:07Z"
-std::string to_iso8601(WallTime time);
-
 // What new segments' objects are made by.
 SegmentSettings segment_settings_of(const Config& config, const std::string& instance);
 

@@ -16,6 +16,12 @@ S3Endpoint::Options endpoint_of(const Config& config) {
           .accelerate = config.s3_accelerate};
 }
 
+CurlClient::Options http_options_of(const Config& config) {
+  return {.ca_file = config.s3_ca_file,
+          .proxy = config.s3_proxy,
+          .user_agent = "sluice/" SLUICE_VERSION};
+}
+
 namespace {
 
 S3Client::Options s3_options(const Config& config) {

@@ -6,6 +6,7 @@
 
 #include "common/base/result.h"
 #include "common/config/config.h"
+#include "common/http/curl_client.h"
 #include "common/platform/clock.h"
 #include "common/platform/filesystem.h"
 #include "common/s3/credentials.h"
@@ -22,6 +23,8 @@ struct StoreOutside {
 };
 
 S3Endpoint::Options endpoint_of(const Config& config);
+// How what belongs to the store is reached: by its proxy, believed by its authorities.
+CurlClient::Options http_options_of(const Config& config);
 
 // `instance` names the temporary files of a directory. Fatal where the settings cannot work or the
 // directory cannot be made; asks nothing of an S3 store yet.

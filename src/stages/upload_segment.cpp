@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "common/base/check.h"
+#include "common/base/utc_text.h"
 
 namespace sluice {
 namespace {
@@ -32,16 +31,6 @@ std::size_t cost_of(const std::vector<RejectedPiece>& pieces) {
   return bytes;
 }
 
-std::string utc(WallTime time, const char* format) {
-  const auto seconds = static_cast<std::time_t>(
-      std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count());
-  std::tm broken_down{};
-  CHECK_THAT(::gmtime_r(&seconds, &broken_down) != nullptr);
-  std::array<char, 32> text{};
-  CHECK_THAT(std::strftime(text.data(), text.size(), format, &broken_down) > 0);
-  return text.data();
-}
-
 }  // namespace
 
 std::string_view to_string(ObjectRole role) {
@@ -54,16 +43,6 @@ std::string_view to_string(ObjectRole role) {
       return "reasons";
   }
   return "unknown";
-}
-
-std::string utc_seconds(WallTime time) { return utc(time, "%Y-%m-%dT%H:%M:%SZ"); }
-
-std::string utc_milliseconds(WallTime time) {
-  const auto milliseconds =
-      std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000;
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(milliseconds));
-  return utc(time, "%Y-%m-%dT%H:%M:%S") + fraction.data();
 }
 
 std::string reason_line(const RejectedPiece& piece, std::uint64_t offset) {

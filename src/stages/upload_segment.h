@@ -109,10 +109,6 @@ class SegmentUpload {
   RejectList rejects_;
 };
 
-// "2026-11-21T09:14:07Z", and with milliseconds.
-std::string utc_seconds(WallTime time);
-std::string utc_milliseconds(WallTime time);
-
 // A line of `_raw.reasons.jsonl`, with its line feed; `offset` is where the piece begins in the raw
 // object.
 std::string reason_line(const RejectedPiece& piece, std::uint64_t offset);

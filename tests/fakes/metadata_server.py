@@ -53,7 +53,6 @@ class State:
         self.sessions = set()
         self.fault = {"kind": ""}
         self.requests = []
-        self.end = threading.Event()
 
     def issue(self):
         """(key, secret, token, expiry as ISO 8601)"""
@@ -112,7 +111,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(200, "<html><body>Welcome to the captive portal</body></html>")
         if fault["kind"] == "stall":
             self.close_connection = True
-            self.state.end.wait()
+            s3_server.ending.wait()
             return None
         if fault["kind"] == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
@@ -207,10 +206,7 @@ def main():
     parser.add_argument("--secret-key", default="secret")
     options = parser.parse_args()
     Handler.state = State(options)
-    try:
-        s3_server.serve(Handler, options)
-    finally:
-        Handler.state.end.set()
+    s3_server.serve(Handler, options)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,6 @@ Once: `curl -s localhost:PORT/_control/log`.
 
 import argparse
 import base64
-import contextlib
 import ctypes
 import datetime
 import email.utils
@@ -93,6 +92,8 @@ from xml.sax.saxutils import escape
 
 MAX_SKEW_SECONDS = 15 * 60
 UNRESERVED = "-._~"
+
+ending = threading.Event()  # of the server: whoever stalls goes on
 
 
 class S3Error(Exception):
@@ -417,14 +418,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.cut(b"<?xml version=\"1.0\"?><Error><Code>Internal")
         elif kind == "stall":
             self.record["status"] = -1
-            time.sleep(fault.get("seconds", 3600))
+            ending.wait(fault.get("seconds", 3600))
             self.close_connection = True
         elif kind == "drip":
             self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
             try:
-                for _ in range(3600):
+                self.raw(b".")
+                while not ending.wait(1):
                     self.raw(b".")
-                    time.sleep(1)
             except OSError:
                 pass
             self.close_connection = True
@@ -863,8 +864,12 @@ def serve(handler, options):
                 pass
             server.shutdown()
         threading.Thread(target=wait_for_end, daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         server.serve_forever(poll_interval=0.05)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        ending.set()
 
 
 def main():

@@ -74,6 +74,11 @@ TEST_CASE("o1_wrong_secret_and_unknown_key_say_so") {
   Fixture wrong_secret({.secret = "wrong"});
   CHECK(wrong_secret.kind_of_put("k") == Kind::refresh_credentials);
   CHECK(wrong_secret.last_error.code == "SignatureDoesNotMatch");
+  // S7: what the store has to be asked about, and no key.
+  const std::string text = describe(wrong_secret.last_error);
+  const std::size_t at = text.find("our canonical request has the SHA-256 ");
+  REQUIRE(at != std::string::npos);
+  CHECK(text.find_first_not_of("0123456789abcdef", at + 38) == at + 38 + 64);
   CHECK(describe(wrong_secret.last_error).find("AWS_SECRET_ACCESS_KEY") != std::string::npos);
   CHECK_FALSE((*wrong_secret.client)->refresh_credentials());
 
@@ -138,6 +143,28 @@ TEST_CASE("s6_the_clock_of_the_store_is_learnt_from_its_answer") {
     CHECK(fixture.kind_of_put("l") == Kind::clock_skew);
     CHECK(fixture.put("l", "x").ok());
   }
+}
+
+TEST_CASE("s5_s6_a_head_that_is_refused_without_a_reason_is_asked_again_by_what_can_be_learnt") {
+  Fixture skewed;
+  skewed.clock.advance(std::chrono::hours(24));
+  auto head = skewed.head("k");
+  REQUIRE(head.error);
+  CHECK(head.error->kind == Kind::clock_skew);
+  head = skewed.head("k");
+  CHECK(head.ok());
+  CHECK_FALSE(head.value);
+
+  Fixture expired({.session_token = "one"}, {"--session-token", "another"});
+  head = expired.head("k");
+  REQUIRE(head.error);
+  CHECK(head.error->kind == Kind::refresh_credentials);
+
+  Fixture denied;
+  denied.server.fault({{"match", "HEAD"}, {"status", 403}, {"code", "AccessDenied"}});
+  head = denied.head("k");
+  REQUIRE(head.error);
+  CHECK(head.error->kind == Kind::configuration);
 }
 
 TEST_CASE("s1_error_in_a_200_wrong_checksum_and_truncated_answers_are_failures") {

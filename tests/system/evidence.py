@@ -250,6 +250,20 @@ def assert_no_key_written_twice(store):
             assert not write["overwrite"], f"{write['key']} was written over"
 
 
+def assert_delivered(store, *records, acknowledged_only=False):
+    """Of a harness.FakeS3: all of the records (or what was acknowledged of them) is there once and
+    unchanged, what was malformed is in quarantine, and no key was written twice. Gives what was
+    sent."""
+    sent = read_record(*records)
+    if acknowledged_only:
+        assert_same(sent, stored_events(store.objects), exactly_once=sent.acknowledged())
+    else:
+        assert_same(sent, stored_events(store.objects))
+        assert_quarantined(sent, quarantine(store.objects))
+    assert_no_key_written_twice(store)
+    return sent
+
+
 class Immutable:
     """Watches that no object ever changes or goes."""
 

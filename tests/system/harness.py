@@ -29,8 +29,6 @@ SAMPLE = TOP / "tests" / "data" / "acm-event.xml"
 
 # How many events the large tests send in all; fewer under sanitizers.
 EVENTS = int(os.environ.get("SLUICE_TEST_EVENTS", "100000"))
-# How many segments a start finds in the largest spool; tools/test --full asks for 10000.
-SEGMENTS = int(os.environ.get("SLUICE_TEST_SEGMENTS", "1000"))
 # Deadlines are for broken code, so they are generous: sanitizers and busy machines are slow.
 DEADLINE_SECONDS = 120
 _POLL_SECONDS = 0.02

@@ -105,10 +105,7 @@ def test_s1_to_s18_a_share_of_all_requests_fails_and_every_object_is_there_once_
     for feed in feeds:
         feed.server.stop(seconds=600)
 
-    sent = evidence.read_record(*[record for feed in feeds for record in feed.records])
-    evidence.assert_same(sent, evidence.stored_events(store.objects))
-    evidence.assert_quarantined(sent, evidence.quarantine(store.objects))
-    evidence.assert_no_key_written_twice(store)
+    evidence.assert_delivered(store, *[record for feed in feeds for record in feed.records])
     if store.control("uploads"):  # whose beginning had a lost reply: nobody knew its id
         store.control("clear")
         large.server.start()
@@ -164,8 +161,7 @@ def test_an_object_much_larger_than_the_memory_goes_out_in_parts(scratch):
     assert egress["peak"] <= egress["max"] + (48 << 20), egress
     if not sanitized:
         assert resident_mib < memory_mib + 96, resident_mib
-    evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
-    evidence.assert_no_key_written_twice(store)
+    evidence.assert_delivered(store, record)
 
 
 if __name__ == "__main__":

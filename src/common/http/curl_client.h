@@ -1,7 +1,7 @@
-// CurlClient: HTTP requests over libcurl's multi interface, for one thread; the only place that
-// knows of libcurl. http and https only; no redirect is followed, no netrc, no proxy but the one
-// given, none of the environment; certificates are always verified. Every transfer has a deadline,
-// a lowest speed and caps on what it may be answered.
+// CurlClient: HTTP requests over libcurl's multi interface, for one thread; with its
+// report the only place that knows of libcurl. http and https only; no redirect is followed, no
+// netrc, no proxy but the one given, none of the environment; certificates are always verified.
+// Every transfer has a deadline, a lowest speed and caps on what it may be answered.
 #pragma once
 
 #include <chrono>

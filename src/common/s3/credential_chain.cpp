@@ -1,5 +1,7 @@
 #include "common/s3/credential_chain.h"
 
+#include "common/base/utc_text.h"
+
 namespace sluice {
 
 Result<FetchedCredentials> CredentialChain::fetch() {
@@ -13,7 +15,7 @@ Result<FetchedCredentials> CredentialChain::fetch() {
     if (auto* fetched = std::get_if<FetchedCredentials>(&answer)) {
       const auto& expires_at = fetched->origin.expires_at;
       if (expires_at && *expires_at <= clock_.wall_now()) {
-        answer = rejected("gives credentials that expired at " + iso8601_text(*expires_at) +
+        answer = rejected("gives credentials that expired at " + utc_seconds(*expires_at) +
                           ": is this machine's clock right?");
       } else {
         chosen_ = link.get();

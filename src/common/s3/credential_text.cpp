@@ -87,15 +87,6 @@ std::optional<WallTime> parse_iso8601(std::string_view text) {
   return wall_time_of(::timegm(&utc) - *zone);
 }
 
-std::string iso8601_text(WallTime time) {
-  const std::time_t whole =
-      std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
-  std::tm utc{};
-  ::gmtime_r(&whole, &utc);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
-
 std::string printable_cut(std::string_view text, std::size_t bytes_max) {
   std::string shown(text.substr(0, bytes_max));
   for (char& c : shown) {

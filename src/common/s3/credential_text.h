@@ -32,7 +32,6 @@ std::string key_id_end(std::string_view access_key_id);
 
 // "2026-11-21T09:14:07Z", with fractions of a second and an offset allowed.
 std::optional<WallTime> parse_iso8601(std::string_view text);
-std::string iso8601_text(WallTime time);
 
 // The first `bytes_max` bytes, with '?' for what is not printable.
 std::string printable_cut(std::string_view text, std::size_t bytes_max);

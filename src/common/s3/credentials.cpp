@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/utc_text.h"
 #include "common/s3/credential_text.h"
 
 namespace sluice {
@@ -15,7 +16,7 @@ std::string describe(const CredentialOrigin& origin) {
     text += ", key id …" + origin.key_id_end;
   }
   return text +
-         (origin.expires_at ? ", until " + iso8601_text(*origin.expires_at) : ", without an end");
+         (origin.expires_at ? ", until " + utc_seconds(*origin.expires_at) : ", without an end");
 }
 
 bool is_header_safe(std::string_view text) {

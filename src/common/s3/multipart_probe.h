@@ -2,20 +2,13 @@
 // one request.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "common/s3/object_store.h"
+#include "common/s3/store_probe.h"
 
 namespace sluice {
-
-struct MultipartProbeRequest {
-  std::vector<std::string> prefixes;
-  std::string instance;
-  std::chrono::milliseconds deadline{30'000};  // of all together
-};
 
 struct MultipartProbe {
   std::string prefix;
@@ -27,7 +20,6 @@ struct MultipartProbe {
 // Begins an upload of "<prefix>.sluice-probe-<instance>~parts" under each prefix, sends it a part,
 // lists it and aborts it, an attempt each. No object is made. Blocks, driving poll(); no other
 // request may be in flight.
-std::vector<MultipartProbe> probe_multipart(ObjectStore& store,
-                                            const MultipartProbeRequest& request);
+std::vector<MultipartProbe> probe_multipart(ObjectStore& store, const StoreProbe& probe);
 
 }  // namespace sluice

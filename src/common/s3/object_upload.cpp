@@ -28,7 +28,7 @@ ObjectBody take_front(ObjectBody& body, std::uint64_t bytes) {
 
 void ObjectUpload::append(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
   CHECK_THAT(!closed_);
-  if (state_ != State::open || giving_up_) {
+  if (state_ != State::open || ending_) {
     return;
   }
   bytes_ += bytes.size();
@@ -39,7 +39,7 @@ void ObjectUpload::append(std::span<const std::byte> bytes, std::shared_ptr<cons
 void ObjectUpload::close(const ObjectMetadata& more) {
   CHECK_THAT(!closed_);
   closed_ = true;
-  if (state_ != State::open || giving_up_) {
+  if (state_ != State::open || ending_) {
     return;
   }
   cut_parts();
@@ -71,15 +71,14 @@ void ObjectUpload::end(State state) {
     state_ = state;
     return;
   }
-  end_as_ = state;  // once its upload is aborted
-  giving_up_ = true;
+  ending_ = state;
 }
 
 void ObjectUpload::give_up() {
-  if (state_ != State::open || giving_up_) {
+  if (state_ != State::open || ending_) {
     return;
   }
-  giving_up_ = true;
+  ending_ = State::yielded;
   pending_ = {};
   parts_waiting_.clear();
   if (in_flight_ == 0 && upload_id_.empty()) {
@@ -93,7 +92,7 @@ bool ObjectUpload::start_next() {
   if (state_ != State::open || requesting_ || outside_.clock.now() < not_before_) {
     return false;
   }
-  if (giving_up_) {
+  if (ending_) {
     return in_flight_ == 0 && start_abort();
   }
   if (plan_.look_first || checking_) {
@@ -118,7 +117,7 @@ bool ObjectUpload::start_next() {
 }
 
 bool ObjectUpload::starved() const {
-  return state_ != State::open || (!closed_ && !giving_up_ && !plan_.look_first && !checking_ &&
+  return state_ != State::open || (!closed_ && !ending_ && !plan_.look_first && !checking_ &&
                                    !reading_ && in_flight_ == 0 && parts_waiting_.empty());
 }
 
@@ -231,7 +230,7 @@ bool ObjectUpload::start_complete() {
 
 bool ObjectUpload::start_abort() {
   if (upload_id_.empty()) {
-    end(end_as_);
+    end(*ending_);
     return false;
   }
   if (!enter(false)) {

@@ -87,8 +87,8 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   // Nothing is in flight, and nothing can be sent before more of the body comes.
   [[nodiscard]] bool starved() const;
   [[nodiscard]] bool is_multipart() const { return multipart_; }
-  [[nodiscard]] bool giving_up() const { return giving_up_ && end_as_ == State::yielded; }
-  // It gives up because the store forgot its multipart upload.
+  [[nodiscard]] bool giving_up() const { return ending_ == State::yielded; }
+  // The store forgot its multipart upload: where it gives up, that is why.
   [[nodiscard]] bool lost() const { return lost_; }
 
   [[nodiscard]] const std::string& key() const { return plan_.name.key; }
@@ -153,15 +153,13 @@ class ObjectUpload : public std::enable_shared_from_this<ObjectUpload> {
   bool may_publish_ = false;
   bool closed_ = false;
   bool multipart_ = false;
-  bool giving_up_ = false;         // what is in flight, then an abort, then it ends
-  State end_as_ = State::yielded;  // where giving_up_
-  bool checking_ = false;          // the key exists, or the upload is lost: HEAD decides
-  bool was_lost_ = false;          // checking_ because the multipart upload is gone
-  bool lost_ = false;
-  bool taught_ = false;      // a HEAD that was refused was repeated for what was learnt from it
-  bool suspect_ = false;     // a PUT was confirmed with another checksum: what is there is read
-  bool reading_ = false;     // GET decides
-  bool requesting_ = false;  // one of HEAD, GET, PUT, create, complete or abort is in flight
+  std::optional<State> ending_;  // so, once what is in flight is answered and its upload aborted
+  bool checking_ = false;        // the key exists, or the upload is lost: HEAD decides
+  bool lost_ = false;            // the store does not know the multipart upload any more
+  bool taught_ = false;          // a HEAD that was refused was repeated for what was learnt from it
+  bool suspect_ = false;         // a PUT was confirmed with another checksum: what is there is read
+  bool reading_ = false;         // GET decides
+  bool requesting_ = false;      // one of HEAD, GET, PUT, create, complete or abort is in flight
   std::size_t in_flight_ = 0;
   MonotonicTime not_before_{};
 

@@ -48,7 +48,7 @@ void ObjectUpload::on_part(StoreResult<UploadedPart>& result, Part& part) {
     failures_ = 0;
     return;
   }
-  if (state_ == State::open && !giving_up_) {
+  if (state_ == State::open && !ending_) {
     parts_waiting_.push_front(std::move(part));
   }
   fail(*result.error);
@@ -56,7 +56,7 @@ void ObjectUpload::on_part(StoreResult<UploadedPart>& result, Part& part) {
 
 void ObjectUpload::on_aborted(StoreResult<ObjectStore::Nothing>& /*result*/) {
   upload_id_.clear();  // parts that stay behind are for the bucket's lifecycle rule
-  end(end_as_);
+  end(*ending_);
 }
 
 void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
@@ -65,16 +65,14 @@ void ObjectUpload::on_head(StoreResult<std::optional<ObjectInfo>>& result) {
     return;
   }
   plan_.look_first = false;
-  const bool was_lost = std::exchange(was_lost_, false);
   const bool was_checking = std::exchange(checking_, false);
   if (result.value) {
+    lost_ = false;
     // A store without metadata compares bytes when it is asked to store them.
     if (was_checking || outside_.store.capabilities().metadata) {
       judge(*result.value);
     }
-  } else if (was_lost) {
-    lost_ = true;
-    upload_id_.clear();
+  } else if (lost_) {
     give_up();  // its parts are gone from memory too
   } else if (was_checking) {
     fail({.kind = StoreErrorKind::retry,
@@ -169,7 +167,7 @@ void ObjectUpload::hold(const StoreError& error) {
 }
 
 void ObjectUpload::fail(const StoreError& error) {
-  if (state_ != State::open || giving_up_) {
+  if (state_ != State::open || ending_) {
     return;
   }
   last_error_ = error;
@@ -213,7 +211,7 @@ void ObjectUpload::fail(const StoreError& error) {
     case StoreErrorKind::exists:
     case StoreErrorKind::upload_lost:
       checking_ = true;
-      was_lost_ = error.kind == StoreErrorKind::upload_lost;
+      lost_ = error.kind == StoreErrorKind::upload_lost;
       break;
   }
   retry_after(delay);

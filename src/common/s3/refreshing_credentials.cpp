@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/utc_text.h"
 #include "common/log/log.h"
 
 namespace sluice {
@@ -25,7 +26,7 @@ void log_fetched(const CredentialOrigin& origin) {
             {{"source", origin.source},
              {"for", origin.identity.empty() ? "unknown" : origin.identity},
              {"key_id_end", origin.key_id_end},
-             {"expires_at", origin.expires_at ? iso8601_text(*origin.expires_at) : "never"}});
+             {"expires_at", origin.expires_at ? utc_seconds(*origin.expires_at) : "never"}});
 }
 
 }  // namespace
@@ -65,7 +66,7 @@ Result<Credentials> RefreshingCredentials::current() {
     return rejected(error_);
   }
   return rejected("the credentials from " + held_->origin.source + " expired at " +
-                  iso8601_text(*held_->origin.expires_at) + ", and no others come: " + error_);
+                  utc_seconds(*held_->origin.expires_at) + ", and no others come: " + error_);
 }
 
 bool RefreshingCredentials::refresh(std::uint64_t serial) {

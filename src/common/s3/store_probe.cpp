@@ -3,6 +3,8 @@
 #include <memory>
 #include <set>
 
+#include "common/s3/store_wait.h"
+
 namespace sluice {
 namespace {
 
@@ -30,13 +32,6 @@ class Probing : public std::enable_shared_from_this<Probing> {
   }
 
  private:
-  static StoreError no_answer() {
-    return {.kind = StoreErrorKind::retry,
-            .code = "Timeout",
-            .message = "no answer in time",
-            .advice = "Check the network and AWS_ENDPOINT_URL."};
-  }
-
   [[nodiscard]] std::string key_of(std::size_t index) const {
     // Prefixes may be equal, and no key is probed by two. An instance has no '~' in its name.
     return probe_.prefixes[index] + ".sluice-probe-" + probe_.instance +

@@ -47,7 +47,7 @@ struct Fixture {
     }
   }
   AuditReport report() {
-    Auditor auditor("gate");
+    Auditor auditor("gate", prefixes);
     for (const LedgerEntry& entry : lines) {
       auditor.add_line(entry);
     }
@@ -65,7 +65,18 @@ struct Fixture {
 
   std::vector<LedgerEntry> lines;
   std::vector<ListedObject> objects;
+  std::vector<std::string> prefixes = {"xml-events/", "quarantine/"};
 };
+
+TEST_CASE("objects_under_prefixes_that_are_not_listed_are_counted_and_complete_their_segment") {
+  Fixture fixture;
+  fixture.prefixes = {"quarantine/"};
+  fixture.objects.erase(fixture.objects.begin());  // the data
+  const AuditReport report = fixture.report();
+  CHECK(report.findings.empty());
+  CHECK(report.elsewhere == 1);
+  CHECK(report.objects == 2);
+}
 
 TEST_CASE("a_store_that_holds_what_the_ledger_says_has_no_findings") {
   Fixture fixture;

@@ -166,8 +166,11 @@ TEST_CASE("the_way_to_the_store_is_a_line_a_step_with_its_time") {
         Verdict::warning);
   CHECK(judge_connection(answered(connection), "http://s3.test", now)[1].verdict ==
         Verdict::warning);
-  connection.address = "127.0.0.1";
-  CHECK(judge_connection(answered(connection), "http://s3.test", now)[1].verdict == Verdict::ok);
+  connection.address = "127.0.0.1";  // of a proxy, say
+  CHECK(judge_connection(answered(connection), "http://s3.test", now)[1].verdict ==
+        Verdict::warning);
+  CHECK(judge_connection(answered(connection), "http://127.0.0.1:9000", now)[1].verdict ==
+        Verdict::ok);
 }
 
 TEST_CASE("s15_where_the_way_to_the_store_ends_is_the_subject_of_the_failure") {

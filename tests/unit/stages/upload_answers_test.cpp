@@ -45,6 +45,15 @@ TEST_CASE("s11_o10_a_store_that_is_down_is_named_and_the_alarm_goes_when_it_is_b
   CHECK_FALSE(fixture.raised("store.unavailable"));
 }
 
+TEST_CASE("s11_that_a_store_can_be_read_does_not_make_it_one_that_takes_objects") {
+  Fixture fixture;
+  fixture.store.leave_out_conditions();  // a HEAD before each PUT that is repeated
+  fixture.store.faults = {{.op = "put", .key_has = "", .times = -1, .error = kUnavailable}};
+  fixture.give(fixture.make_segment(1), {{{"one"}, {}}});
+  REQUIRE(fixture.run_until([&] { return fixture.raised("store.unavailable"); }));
+  CHECK(fixture.store.count("head ") > 0);
+}
+
 TEST_CASE("s17_after_a_day_without_a_store_all_is_delivered_within_two_minutes") {
   Fixture fixture;
   fixture.store.faults = {{.op = "", .key_has = "", .times = -1, .error = kUnavailable}};

@@ -15,14 +15,20 @@ std::vector<BlockText> large_blocks(std::size_t blocks) {
   return texts;
 }
 
-TEST_CASE("beyond_one_part_memory_goes_back_while_blocks_are_still_to_come") {
-  Fixture fixture({.concurrency = 2, .part_bytes = 2500});
-  const auto segment = fixture.make_segment(10);
+// Ten blocks, the last of which is the caller's to give; three parts of 2500 bytes have gone out.
+ConvertedBlock give_all_but_the_last(Fixture& fixture, const SealedSegmentPtr& segment) {
   auto blocks = fixture.blocks_of(segment, large_blocks(10));
   ConvertedBlock last = std::move(blocks.back());
   blocks.pop_back();
   fixture.give(std::move(blocks));
   REQUIRE(fixture.run_until([&] { return fixture.store.count("part ") == 3; }));
+  return last;
+}
+
+TEST_CASE("beyond_one_part_memory_goes_back_while_blocks_are_still_to_come") {
+  Fixture fixture({.concurrency = 2, .part_bytes = 2500});
+  const auto segment = fixture.make_segment(10);
+  ConvertedBlock last = give_all_but_the_last(fixture, segment);
   CHECK(fixture.store.objects.empty());
   // Nine blocks have come; all that is kept is what the parts did not take, and the one to come.
   CHECK(fixture.budget.bytes_used() < 4 * (1001 + 4096));
@@ -197,11 +203,7 @@ TEST_CASE("s18_what_an_earlier_process_left_open_is_aborted_before_parts_of_our_
 TEST_CASE("s18_a_lost_multipart_upload_begins_again_from_the_spool") {
   Fixture fixture({.part_bytes = 2500});
   const auto segment = fixture.make_segment(10);
-  auto blocks = fixture.blocks_of(segment, large_blocks(10));
-  ConvertedBlock last = std::move(blocks.back());
-  blocks.pop_back();
-  fixture.give(std::move(blocks));
-  REQUIRE(fixture.run_until([&] { return fixture.store.count("part ") == 3; }));
+  ConvertedBlock last = give_all_but_the_last(fixture, segment);
   fixture.store.forget_uploads();
   REQUIRE(fixture.uploader->process(std::move(last), fixture.out));
   REQUIRE(fixture.run_to_outcomes(1));
@@ -231,6 +233,7 @@ TEST_CASE("s18_a_store_that_always_forgets_the_upload_is_not_sent_it_without_a_p
     CHECK(fixture.out.items.back().kind == Kind::postponed);
   }
   CHECK(fixture.clock.now() - begin > std::chrono::minutes(1));
+  CHECK(fixture.store.open_uploads() == 0);
   fixture.store.faults.clear();
   fixture.give(segment, large_blocks(10));
   REQUIRE(fixture.run_to_outcomes(13));
