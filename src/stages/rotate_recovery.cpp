@@ -226,6 +226,9 @@ void Rotator::set_aside(const SegmentId& id, const std::string& reason) {
   if (const auto pieces = links_.stream.take_finished(id.num)) {
     links_.books.pieces_set_aside += *pieces;
     links_.books.pieces_in_spool -= *pieces;
+  } else if (const auto known = links_.stream.pieces_by_num.find(id.num);
+             known != links_.stream.pieces_by_num.end()) {
+    links_.books.pieces_set_aside += known->second;
   }
   forget(id);
 }

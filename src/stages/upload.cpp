@@ -201,7 +201,7 @@ void Uploader::advance(Job& job) {
   if (job.ending == Ending::none && job.looking) {
     settle_lookups(job);
   }
-  if (job.ending == Ending::none && job.upload.whole() && !job.rejects_settled) {
+  if (job.ending == Ending::none && job.upload.whole() && !job.looking && !job.rejects_settled) {
     settle_rejects(job);
   }
   if (job.ending == Ending::none && job.upload.all_done()) {
@@ -247,8 +247,16 @@ void Uploader::settle_objects(Job& job) {
 }
 
 void Uploader::settle_rejects(Job& job) {
-  const auto& data = job.upload.object(ObjectRole::data);
   const SealedSegment& segment = job.upload.segment();
+  if (job.upload.decided_otherwise()) {
+    job.reason =
+        "the store has some of its objects, made by another decision on what to reject: an older "
+        "backup of the spool, and another version since";
+    begin_ending(job, Ending::set_aside);
+    return;
+  }
+  job.upload.forget_unneeded();
+  const auto& data = job.upload.object(ObjectRole::data);
   // An object in parts cannot say at its end what its metadata did not at its beginning: the list
   // is on disk even if it is empty.
   const bool needed = !segment.known_rejects && (!job.upload.rejects().rejects.empty() ||

@@ -183,8 +183,11 @@ void SegmentUpload::finish() {
 
 void SegmentUpload::finish_data() {
   const std::shared_ptr<ObjectUpload>& data = object(ObjectRole::data);
-  if (!has_events_ || confirmed_[index_of(ObjectRole::data)]) {
-    objects_[index_of(ObjectRole::data)].reset();  // was only looked up
+  if (confirmed_[index_of(ObjectRole::data)]) {
+    objects_[index_of(ObjectRole::data)].reset();
+    return;
+  }
+  if (!needs(ObjectRole::data)) {
     return;
   }
   data->append(as_bytes(frame_->suffix), frame_);
@@ -198,7 +201,7 @@ void SegmentUpload::finish_data() {
 
 void SegmentUpload::finish_quarantine() {
   for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons}) {
-    if (rejects_.rejects.empty() || confirmed_[index_of(role)]) {
+    if (confirmed_[index_of(role)]) {
       objects_[index_of(role)].reset();
     }
   }
@@ -302,9 +305,45 @@ ObjectUpload& SegmentUpload::make_object(ObjectRole role) {
   return *upload;
 }
 
+bool SegmentUpload::needs(ObjectRole role) const {
+  return role == ObjectRole::data ? has_events_ : !rejects_.rejects.empty();
+}
+
 bool SegmentUpload::looked() const {
-  return std::all_of(objects_.begin(), objects_.end(),
-                     [](const auto& upload) { return upload == nullptr || upload->looked(); });
+  return std::all_of(kObjectRoles.begin(), kObjectRoles.end(), [&](ObjectRole role) {
+    const auto& upload = object(role);
+    // A prefix that refuses to be looked at holds nothing back that does not need it.
+    return upload == nullptr || upload->looked() ||
+           (whole_ && !needs(role) && outside_.gate.closed(upload->prefix(), outside_.clock.now()));
+  });
+}
+
+bool SegmentUpload::decided_otherwise() const {
+  const std::string ours = rejects_.hash();
+  bool differs = false;
+  bool all_found = true;
+  for (const ObjectRole role : kObjectRoles) {
+    const auto& upload = object(role);
+    if (upload == nullptr || !upload->found()) {
+      all_found = all_found && (!needs(role) || confirmed_[index_of(role)]);
+      continue;
+    }
+    const std::string_view stated = metadata_value(upload->found()->metadata, "rejected");
+    // One that was stored in parts may not say: then it was made by the list that we have on disk,
+    // or, where that is lost, who knows by which.
+    const bool unknown =
+        stated.empty() && !segment_->known_rejects && (role != ObjectRole::data || ours != "0");
+    differs = differs || unknown || (!stated.empty() && stated != ours);
+  }
+  return differs && !all_found;
+}
+
+void SegmentUpload::forget_unneeded() {
+  for (const ObjectRole role : kObjectRoles) {
+    if (!needs(role)) {
+      objects_[index_of(role)].reset();
+    }
+  }
 }
 
 bool SegmentUpload::all_done() const {

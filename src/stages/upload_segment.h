@@ -51,7 +51,12 @@ class SegmentUpload {
   }
   // Every object has been looked up that is to be.
   [[nodiscard]] bool looked() const;
-  // Once whole: objects that nothing is to be stored under are forgotten.
+  // Once whole and looked up: the store has objects of this segment, not all, and what was rejected
+  // when they were made is not what is rejected now. Others beside them would hold events twice.
+  [[nodiscard]] bool decided_otherwise() const;
+  // Objects that were looked up, and that nothing is to be stored under.
+  void forget_unneeded();
+  // Once whole, and what is not needed forgotten.
   [[nodiscard]] bool all_done() const;
   [[nodiscard]] bool all_idle() const;
   void allow_send();
@@ -76,7 +81,7 @@ class SegmentUpload {
     Charge room;
   };
 
-  [[nodiscard]] bool is_ours(const ObjectInfo& info) const;
+  [[nodiscard]] bool needs(ObjectRole role) const;
   [[nodiscard]] ObjectMetadata base_metadata() const;
   ObjectUpload& make_object(ObjectRole role);
   void take_in_order();

@@ -517,9 +517,60 @@ void FaultFilesystem::restart(std::uint64_t seed) {
       }
     }
   }
+  begin_boot();
+}
+
+void FaultFilesystem::resume() {
+  const std::scoped_lock lock(mutex_);
+  begin_boot();
+}
+
+void FaultFilesystem::begin_boot() {
   operations_left_.reset();
   faults_.clear();
   ++boot_;
+}
+
+class FaultFilesystem::Image {
+ public:
+  std::map<Path, std::map<std::string, std::size_t>> directories;  // names of inodes
+  std::vector<Inode> inodes;
+};
+
+std::shared_ptr<const FaultFilesystem::Image> FaultFilesystem::save() const {
+  const std::scoped_lock lock(mutex_);
+  auto image = std::make_shared<Image>();
+  std::map<const Inode*, std::size_t> numbers;
+  for (const auto& [path, directory] : directories_) {
+    auto& names = image->directories[path];
+    for (const auto& [name, inode] : directory.cached) {
+      const auto [place, fresh] = numbers.emplace(inode.get(), image->inodes.size());
+      names[name] = place->second;
+      if (fresh) {
+        Inode copy;
+        copy.type = inode->type;
+        copy.cached = copy.durable = inode->cached;
+        image->inodes.push_back(std::move(copy));
+      }
+    }
+  }
+  return image;
+}
+
+void FaultFilesystem::load(const Image& image) {
+  const std::scoped_lock lock(mutex_);
+  std::vector<InodePtr> inodes;
+  for (const Inode& inode : image.inodes) {
+    inodes.push_back(std::make_shared<Inode>(inode));
+  }
+  directories_.clear();
+  for (const auto& [path, names] : image.directories) {
+    Directory& directory = directories_[path];
+    for (const auto& [name, number] : names) {
+      directory.cached[name] = directory.durable[name] = inodes[number];
+    }
+  }
+  begin_boot();
 }
 
 void FaultFilesystem::flip_bit(const Path& path, std::uint64_t bit) {

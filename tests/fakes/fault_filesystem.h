@@ -51,11 +51,18 @@ class FaultFilesystem final : public Filesystem {
   void clear_faults();
   // ENOSPC beyond that many bytes of file content and allocation, in pages.
   void set_capacity(std::optional<std::uint64_t> bytes);
-  // After `operations` more calls every call fails with EIO and changes nothing, until restart().
+  // After `operations` more calls every call fails with EIO and changes nothing, until restart() or
+  // resume().
   void power_off_after(std::uint64_t operations);
   [[nodiscard]] bool powered_off() const;
   // The power comes back: unsynced sectors and entries have survived, or not, by the seed.
   void restart(std::uint64_t seed);
+  // Only the process died: the cache is still there.
+  void resume();
+  // A copy of everything as calls see it, and that in place of what there is, all of it durable.
+  class Image;
+  [[nodiscard]] std::shared_ptr<const Image> save() const;
+  void load(const Image& image);
   // How many calls there were, failed ones included.
   [[nodiscard]] std::uint64_t count(Op op, const std::string& path_has = {}) const;
   // Called before each call, without a lock held.
@@ -111,6 +118,7 @@ class FaultFilesystem final : public Filesystem {
   [[nodiscard]] std::uint64_t used() const;
   [[nodiscard]] static FileInfo info_of(const Inode& inode);
   static void survive(Inode& inode, std::mt19937_64& random);
+  void begin_boot();
 
   mutable std::mutex mutex_;
   std::map<Path, Directory> directories_;

@@ -1,0 +1,23 @@
+// What must be true in the end, whatever happened: of each document by its sender's view, of each
+// object by its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fakes/fault_filesystem.h"
+#include "simulation/sim_clients.h"
+#include "simulation/sim_store.h"
+
+namespace sluice::simulation {
+
+// One sentence for each thing that is wrong; adds to `counts` what there was.
+std::vector<std::string> judge(const RemoteStore& remote,
+                               const std::vector<FaultFilesystem*>& disks,
+                               const Documents& documents, const SegmentSettings& settings,
+                               std::map<std::string, std::uint64_t>& counts);
+
+// The documents whose markers are in these bytes, in the order in which they come.
+std::vector<std::uint64_t> documents_in(std::string_view bytes);
+
+}  // namespace sluice::simulation
