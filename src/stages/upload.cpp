@@ -204,6 +204,9 @@ void Uploader::advance(Job& job) {
   if (job.ending == Ending::none && job.upload.whole() && !job.looking && !job.rejects_settled) {
     settle_rejects(job);
   }
+  if (job.ending == Ending::none && job.rejects_settled && !job.quarantine_released) {
+    release_quarantine(job);
+  }
   if (job.ending == Ending::none && job.upload.all_done()) {
     begin_ending(job, Ending::done);
   } else if (job.ending == Ending::none && only_quarantine_is_held(job)) {
@@ -249,10 +252,7 @@ void Uploader::settle_objects(Job& job) {
 void Uploader::settle_rejects(Job& job) {
   const SealedSegment& segment = job.upload.segment();
   if (job.upload.decided_otherwise()) {
-    job.reason =
-        "the store has some of its objects, made by another decision on what to reject: an older "
-        "backup of the spool, and another version since";
-    begin_ending(job, Ending::set_aside);
+    refuse_to_mix(job);
     return;
   }
   job.upload.forget_unneeded();
@@ -268,7 +268,7 @@ void Uploader::settle_rejects(Job& job) {
     }
   }
   job.rejects_settled = true;
-  job.upload.allow_publish();
+  job.upload.allow_publish(ObjectRole::data);
 }
 
 bool Uploader::only_quarantine_is_held(const Job& job) const {

@@ -90,13 +90,14 @@ class Uploader final : private ObjectUpload::Observer {
     explicit Job(SegmentUpload given) : upload(std::move(given)) {}
     SegmentUpload upload;
     Ending ending = Ending::none;
-    std::string reason;            // of set_aside
-    std::string answer;            // of the store, of set_aside
-    bool looking = false;          // waits for the answers to all HEADs
-    bool rejects_settled = false;  // their list is durable, or need not be
-    bool lines_written = false;    // the ledger has its objects
-    bool all_found = false;        // an earlier process rejected nothing and stored all of it
-    MonotonicTime not_before{};    // after a failure of the disk
+    std::string reason;                // of set_aside
+    std::string answer;                // of the store, of set_aside
+    bool looking = false;              // waits for the answers to all HEADs
+    bool rejects_settled = false;      // their list is durable, or need not be
+    bool quarantine_released = false;  // the objects of what is rejected may appear
+    bool lines_written = false;        // the ledger has its objects
+    bool all_found = false;            // an earlier process rejected nothing and stored all of it
+    MonotonicTime not_before{};        // after a failure of the disk
   };
   // What an earlier pass of a postponed segment has brought in.
   struct Confirmed {
@@ -117,6 +118,8 @@ class Uploader final : private ObjectUpload::Observer {
   // No PUT of this segment leaves before.
   MonotonicTime writes_from(const SealedSegment& segment);
   void settle_rejects(Job& job);
+  void release_quarantine(Job& job);
+  void refuse_to_mix(Job& job);
   void settle_objects(Job& job);
   void let_go_of_quarantine(Job& job);
   [[nodiscard]] bool only_quarantine_is_held(const Job& job) const;

@@ -24,13 +24,8 @@ void Uploader::settle_lookups(Job& job) {
   if (!job.upload.looked()) {
     return;
   }
-  const auto& data = job.upload.object(ObjectRole::data);
-  const bool complete = data != nullptr && data->found() &&
-                        std::find(data->found()->metadata.begin(), data->found()->metadata.end(),
-                                  std::pair<std::string, std::string>("rejected", "0")) !=
-                            data->found()->metadata.end();
-  if (complete) {
-    // Nothing was rejected when that object was made: a stricter validator has no say any more.
+  if (job.upload.found_complete()) {
+    // A stricter validator has no say any more.
     job.looking = false;
     job.all_found = true;
     begin_ending(job, Ending::done);
@@ -57,6 +52,44 @@ MonotonicTime Uploader::writes_from(const SealedSegment& segment) {
                {"why", "the spool is of another converter, and the store knows no conditions"}});
   }
   return from;
+}
+
+// Where a segment was found without a list of rejects, and we reject something: a laxer version may
+// have rejected nothing, and its data object may be on its way yet, with all events in it. So ours
+// goes first, and its answer says which of the two is there; where we have none, that one's request
+// has to be dead first.
+void Uploader::release_quarantine(Job& job) {
+  const SealedSegment& segment = job.upload.segment();
+  const auto& data = job.upload.object(ObjectRole::data);
+  if (segment.found_at_start && !segment.known_rejects && !job.upload.rejects().rejects.empty()) {
+    if (data != nullptr && data->state() != ObjectUpload::State::done) {
+      return;
+    }
+    const MonotonicTime from = started_at_ + kSignatureLife;
+    if (data == nullptr && outside_.clock.now() < from) {
+      job.not_before = from;
+      return;
+    }
+    if (job.upload.found_complete()) {
+      job.all_found = true;
+      begin_ending(job, Ending::done);
+      return;
+    }
+    if (job.upload.decided_otherwise()) {
+      refuse_to_mix(job);
+      return;
+    }
+  }
+  job.upload.allow_publish(ObjectRole::raw);
+  job.upload.allow_publish(ObjectRole::reasons);
+  job.quarantine_released = true;
+}
+
+void Uploader::refuse_to_mix(Job& job) {
+  job.reason =
+      "the store has some of its objects, made by another decision on what to reject (a backup of "
+      "the spool was restored, and another version has run since)";
+  begin_ending(job, Ending::set_aside);
 }
 
 void Uploader::begin_leftovers() {

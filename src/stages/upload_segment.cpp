@@ -299,7 +299,7 @@ ObjectUpload& SegmentUpload::make_object(ObjectRole role) {
   if (may_send_) {
     upload->allow_send();
   }
-  if (may_publish_) {
+  if (may_publish_[index_of(role)]) {
     upload->allow_publish();
   }
   return *upload;
@@ -321,21 +321,28 @@ bool SegmentUpload::looked() const {
 bool SegmentUpload::decided_otherwise() const {
   const std::string ours = rejects_.hash();
   bool differs = false;
-  bool all_found = true;
+  bool all_there = true;
   for (const ObjectRole role : kObjectRoles) {
     const auto& upload = object(role);
-    if (upload == nullptr || !upload->found()) {
-      all_found = all_found && (!needs(role) || confirmed_[index_of(role)]);
+    if (confirmed_[index_of(role)]) {
       continue;
     }
+    if (upload == nullptr || !upload->found()) {
+      all_there = false;
+      continue;
+    }
+    // One that was stored in parts may not say: then by the list that we have on disk, or, where
+    // that is lost, nobody knows by which.
     const std::string_view stated = metadata_value(upload->found()->metadata, "rejected");
-    // One that was stored in parts may not say: then it was made by the list that we have on disk,
-    // or, where that is lost, who knows by which.
-    const bool unknown =
-        stated.empty() && !segment_->known_rejects && (role != ObjectRole::data || ours != "0");
-    differs = differs || unknown || (!stated.empty() && stated != ours);
+    differs = differs || (stated.empty() ? !segment_->known_rejects : stated != ours);
   }
-  return differs && !all_found;
+  return differs && !all_there && outside_.store.capabilities().metadata;
+}
+
+bool SegmentUpload::found_complete() const {
+  const auto& data = object(ObjectRole::data);
+  return data != nullptr && data->found() &&
+         metadata_value(data->found()->metadata, "rejected") == "0";
 }
 
 void SegmentUpload::forget_unneeded() {
@@ -367,12 +374,10 @@ void SegmentUpload::allow_send() {
   }
 }
 
-void SegmentUpload::allow_publish() {
-  may_publish_ = true;
-  for (const auto& upload : objects_) {
-    if (upload != nullptr) {
-      upload->allow_publish();
-    }
+void SegmentUpload::allow_publish(ObjectRole role) {
+  may_publish_[index_of(role)] = true;
+  if (const auto& upload = object(role)) {
+    upload->allow_publish();
   }
 }
 

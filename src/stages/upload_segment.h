@@ -51,16 +51,18 @@ class SegmentUpload {
   }
   // Every object has been looked up that is to be.
   [[nodiscard]] bool looked() const;
-  // Once whole and looked up: the store has objects of this segment, not all, and what was rejected
-  // when they were made is not what is rejected now. Others beside them would hold events twice.
+  // The store has objects of this segment, not all, and what was rejected when they were made is
+  // not what is rejected now: others beside them would hold events twice, or leave some out.
   [[nodiscard]] bool decided_otherwise() const;
+  // The data object is there, and nothing was rejected when it was made.
+  [[nodiscard]] bool found_complete() const;
   // Objects that were looked up, and that nothing is to be stored under.
   void forget_unneeded();
   // Once whole, and what is not needed forgotten.
   [[nodiscard]] bool all_done() const;
   [[nodiscard]] bool all_idle() const;
   void allow_send();
-  void allow_publish();
+  void allow_publish(ObjectRole role);
 
   [[nodiscard]] std::uint64_t events() const { return events_; }
   [[nodiscard]] std::uint64_t pieces() const { return pieces_; }
@@ -104,7 +106,7 @@ class SegmentUpload {
   bool whole_ = false;
   bool dropping_ = false;
   bool quarantine_dropped_ = false;
-  bool may_publish_ = false;
+  std::array<bool, 3> may_publish_{};
   bool may_send_ = false;
   bool has_events_ = false;
   std::uint64_t events_ = 0;

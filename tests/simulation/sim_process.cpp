@@ -93,11 +93,6 @@ void SimProcess::connect() {
   clients_.push_back(make_client(world_.documents, world_.random, world_.host, ++connections_));
 }
 
-bool SimProcess::has_open_client() const {
-  return std::any_of(clients_.begin(), clients_.end(),
-                     [](const SimClient& client) { return !client.over; });
-}
-
 // One read of one connection, or its end.
 void SimProcess::read_some() {
   if (clients_.empty() || draining_.load()) {
@@ -163,7 +158,10 @@ void SimProcess::hear(Reply reply) {
   CHECK_THAT(client != clients_.end());
   client->over = true;
   const bool fin = reply.end == ConnectionEnd::finished && reply.durable;
-  say("connection " + std::to_string(client->connection->id) + (fin ? ": FIN" : ": RST"));
+  say("connection " + std::to_string(client->connection->id) + (fin ? ": FIN" : ": RST") +
+      (client->documents.empty() ? std::string()
+                                 : " for documents " + std::to_string(client->documents.front()) +
+                                       " to " + std::to_string(client->documents.back())));
   for (const std::uint64_t number : client->documents) {
     world_.documents.all()[number].acked |= fin;
   }

@@ -101,7 +101,8 @@ class SimProcess {
 
   [[nodiscard]] const Books& books() const { return books_; }
   [[nodiscard]] std::uint64_t egress_failures() const { return egress_failures_; }
-  [[nodiscard]] bool has_open_client() const;
+  // Its spool holds nothing that it has given up and not yet sealed.
+  [[nodiscard]] bool writes_well() const { return refusal_.empty() && spooler_->wants_input(); }
 
  private:
   // As EgressLink: Spool reaches the Rotate of the day, or nobody.

@@ -99,7 +99,7 @@ RemoteStore::Fate RemoteStore::fate_of(std::string_view op, const std::string& k
         .error = StoreError{
             .kind = StoreErrorKind::this_object, .http_status = 400, .code = "InvalidArgument"}};
   }
-  if (weather.faulty && random_.one_in(weather.denial_one_in)) {
+  if (weather.faulty && weather.denials && random_.one_in(weather.denial_one_in)) {
     denied_until_[folder_of(key)] = clock_.now() + seconds(random_.between(1, 600));
     ++counts.denials;
   }

@@ -33,7 +33,8 @@ class RemoteStore {
   };
   struct Weather {
     bool faulty = true;
-    std::uint64_t fault_one_in = 6;       // of requests
+    std::uint64_t fault_one_in = 6;  // of requests
+    bool denials = true;
     std::uint64_t denial_one_in = 150;    // of requests: the prefix is denied for a while
     std::uint64_t refusal_one_in = 1200;  // of keys: never taken
     std::uint64_t amnesia_one_in = 120;   // of requests: multipart uploads are forgotten

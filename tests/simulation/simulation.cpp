@@ -32,6 +32,11 @@ struct Host {
   std::vector<bool> acked_at_backup;
 };
 
+// Any two of these, never all: where a backup brought back a segment without its list of rejects,
+// another version has decided since, and the quarantine prefix may not even be looked at, nothing
+// can tell what is in there (docs/decisions/rejects-decide.md).
+enum class Mixture : std::uint8_t { no_other_version, no_restore, no_denial };
+
 class Simulation {
  public:
   explicit Simulation(const SimulationOptions& options)
@@ -40,7 +45,9 @@ class Simulation {
         trace_(clock_, options.trace),
         remote_(random_, clock_, trace_, abilities()),
         documents_(random_),
-        settings_(make_settings()) {
+        settings_(make_settings()),
+        mixture_(static_cast<Mixture>(random_.below(3))) {
+    remote_.weather.denials = mixture_ != Mixture::no_denial;
     const int hosts = random_.one_in(3) ? 2 : 1;
     for (int i = 0; i < hosts; ++i) {
       hosts_.push_back(std::make_unique<Host>());
@@ -274,7 +281,12 @@ class Simulation {
     clock_.step_wall(std::chrono::hours(random_.one_in(2) ? 24 : -24));
   }
 
+  // Of a spool that is being written, but not while a segment waits to be cut off by its side seal:
+  // what it holds beyond that is in the next one too (docs/operations.md, "Backups").
   void back_up(Host& host) {
+    if (!host.process->writes_well()) {
+      return;
+    }
     count(host, "backups");
     host.backup = host.disk.save();
     host.acked_at_backup.clear();
@@ -285,7 +297,7 @@ class Simulation {
 
   // Of what was acknowledged since, only what the store has by now is safe.
   void restore(Host& host) {
-    if (host.backup == nullptr) {
+    if (host.backup == nullptr || mixture_ == Mixture::no_restore) {
       return;
     }
     die(host, Death::kill);
@@ -420,6 +432,7 @@ class Simulation {
   RemoteStore remote_;
   Documents documents_;
   const SimSettings settings_;
+  const Mixture mixture_;
   std::vector<std::unique_ptr<Host>> hosts_;
 };
 
