@@ -199,8 +199,9 @@ class Simulation {
       host.disk.power_off_after(random_.below(80) + 1);
     }
     SimSettings settings = settings_;
-    settings.strict =
-        remote_.abilities.conditions_proven && remote_.abilities.metadata && random_.one_in(4);
+    settings.strict = mixture_ != Mixture::no_other_version &&
+                      remote_.abilities.conditions_proven && remote_.abilities.metadata &&
+                      random_.one_in(4);
     count(host, settings.strict ? "starts of another version" : "starts");
     host.process = std::make_unique<SimProcess>(world_of(host), settings);
     if (!host.process->refusal().empty()) {

@@ -230,14 +230,18 @@ Result<std::optional<RejectList>> read_rejects(Filesystem& filesystem, const Pat
 Status unlink_segment(StreamDirectory& stream, const SegmentId& id) {
   Filesystem& filesystem = stream.filesystem();
   const Path wal = segment_path(stream.path(), id);
-  Status status = stream.entries().make([&] { return unlink_again(filesystem, wal); });
-  for (const Path& path : {seal_path(stream.path(), id), rejects_path(stream.path(), id)}) {
-    // Only after the .wal is gone for good: without its .seal it would count as never sealed.
-    if (status) {
-      status = ignore_missing(filesystem.unlink(path));
-    }
+  const Status status = stream.entries().make([&] { return unlink_again(filesystem, wal); });
+  if (!status) {
+    // Where only the sync failed it may come back, and is gone through once more: no harm.
+    const auto there = filesystem.info(wal);
+    return !there && there.error().code == ENOENT ? Status() : status;
   }
-  return status;
+  // Only after the .wal is gone for good: without its .seal it would count as never sealed. What
+  // stays behind is an orphan, and goes with the next listing.
+  for (const Path& path : {seal_path(stream.path(), id), rejects_path(stream.path(), id)}) {
+    (void)filesystem.unlink(path).ok();
+  }
+  return {};
 }
 
 Status set_segment_aside(StreamDirectory& stream, const SegmentId& id, const SetAside& why) {

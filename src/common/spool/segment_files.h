@@ -33,7 +33,8 @@ Result<std::optional<RejectList>> read_rejects(Filesystem& filesystem, const Pat
                                                const SegmentId& id);
 
 // After every object of the segment is confirmed: `.wal`, directory sync, `.seal`, `.rejects`. What
-// is gone already is no error, so that it can be called again after any failure.
+// is gone already is no error, so that it can be called again after any failure: which is only
+// where the `.wal` is still there.
 Status unlink_segment(StreamDirectory& stream, const SegmentId& id);
 
 struct SetAside {
