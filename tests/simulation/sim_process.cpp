@@ -416,4 +416,24 @@ void SimProcess::give_up_draining() {
   ended_ = true;
 }
 
+Drained drain(SimProcess& process, ManualClock& clock) {
+  constexpr std::chrono::hours kPatience{6};
+  process.begin_drain();
+  const MonotonicTime deadline = clock.now() + kPatience;
+  while (!process.ended()) {
+    if (process.failed()) {
+      return Drained::failed;
+    }
+    if (clock.now() > deadline) {
+      return Drained::stuck;
+    }
+    if (!process.turn_all()) {
+      const auto wait = std::min<std::chrono::nanoseconds>(process.wake_at() - clock.now(),
+                                                           std::chrono::seconds(1));
+      clock.advance(std::max<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(1)));
+    }
+  }
+  return Drained::ended;
+}
+
 }  // namespace sluice::simulation

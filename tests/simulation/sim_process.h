@@ -190,4 +190,8 @@ class SimProcess {
   std::deque<SimClient> clients_;
 };
 
+// SIGTERM in fine weather, and what follows until the process ends.
+enum class Drained : std::uint8_t { ended, failed, stuck };
+Drained drain(SimProcess& process, ManualClock& clock);
+
 }  // namespace sluice::simulation

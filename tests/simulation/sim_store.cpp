@@ -84,6 +84,9 @@ StoreError RemoteStore::fault(bool writes) {
 
 RemoteStore::Fate RemoteStore::fate_of(std::string_view op, const std::string& key, bool writes) {
   ++counts.requests;
+  if (planned && planned->request == counts.requests) {
+    return {.carried_out = planned->carried_out, .again_after = {}, .error = planned->error};
+  }
   if (weather.faulty && random_.one_in(weather.amnesia_one_in)) {
     uploads.clear();
   }

@@ -62,7 +62,15 @@ class RemoteStore {
   [[nodiscard]] MonotonicTime next_at() const;
   void clear_up();  // no more faults; refused keys stay
 
+  // What the `request`th request meets, from 1, whatever the weather.
+  struct Planned {
+    std::uint64_t request = 0;
+    StoreError error;
+    bool carried_out = false;
+  };
+
   const ObjectStore::Capabilities abilities;
+  std::optional<Planned> planned;
   Weather weather;
   Counts counts;
   std::map<std::string, Object> objects;

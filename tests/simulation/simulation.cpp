@@ -356,36 +356,22 @@ class Simulation {
       if (host->process == nullptr || !host->process->refusal().empty()) {
         host->process = std::make_unique<SimProcess>(world_of(*host), settings_);
       }
+      const std::string name = "host " + std::to_string(host->number);
       if (!host->process->refusal().empty()) {
-        complain("host " + std::to_string(host->number) +
-                 " does not start: " + host->process->refusal());
-        return;
+        complain(name + " does not start: " + host->process->refusal());
+        continue;
       }
-      host->process->begin_drain();
-    }
-    const MonotonicTime deadline = clock_.now() + std::chrono::hours(6);
-    const auto ended = [](const auto& host) { return host->process->ended(); };
-    while (!std::all_of(hosts_.begin(), hosts_.end(), ended)) {
-      bool moved = false;
-      MonotonicTime wake_at = clock_.now() + seconds(1);
-      for (auto& host : hosts_) {
-        if (!host->process->ended()) {
-          moved = host->process->turn_all() || moved;
-          wake_at = std::min(wake_at, host->process->wake_at());
-        }
-        if (host->process->failed()) {
-          return complain("ingest failed in fine weather");
-        }
+      switch (drain(*host->process, clock_)) {
+        case Drained::ended:
+          check_books(*host, left);
+          break;
+        case Drained::failed:
+          complain("ingest of " + name + " failed in fine weather");
+          break;
+        case Drained::stuck:
+          complain("the spool of " + name + " did not drain in six hours of fine weather");
+          break;
       }
-      if (!moved) {
-        clock_.advance(std::max<std::chrono::nanoseconds>(wake_at - clock_.now(), milliseconds(1)));
-      }
-      if (clock_.now() > deadline) {
-        return complain("a spool did not drain in six hours of fine weather");
-      }
-    }
-    for (auto& host : hosts_) {
-      check_books(*host, left);
       die(*host, Death::kill);
     }
   }
