@@ -12,6 +12,7 @@
 #include "commands/check.h"
 #include "commands/config.h"
 #include "commands/exit_code.h"
+#include "commands/replay.h"
 #include "commands/rotate.h"
 #include "commands/run.h"
 #include "commands/sign.h"
@@ -35,6 +36,7 @@ struct Choice {
   std::string spool_dir;                      // spool; empty: SPOOL_DIR
   std::string segment;                        // spool cat; empty: all
   sluice::SignOptions sign;
+  sluice::ReplayOptions replay;
 };
 
 void add_server_commands(CLI::App& app, Choice& choice) {
@@ -121,6 +123,29 @@ void add_spool_commands(CLI::App& app, Choice& choice) {
   });
 }
 
+void add_replay_command(CLI::App& app, Choice& choice) {
+  sluice::ReplayOptions& options = choice.replay;
+  CLI::App* replay = app.add_subcommand(
+      "replay",
+      "put quarantined pieces back into the spool of a server that is stopped; exit 1 where any is "
+      "refused");
+  replay
+      ->add_option("source", options.sources,
+                   "<num>-<uid> or a file of a segment that was set aside; a stored _raw.xml with "
+                   "its _raw.reasons.jsonl beside it; a file of XML documents")
+      ->type_name("SOURCE");
+  replay->add_flag("--all-set-aside", options.all_set_aside,
+                   "every segment in quarantine/ of the spool");
+  replay->add_flag("--dry-run", options.dry_run, "only say what would be done");
+  replay->add_flag("--again", options.again,
+                   "files also where they were replayed before: their events double");
+  replay->callback([&choice] {
+    choice.command = [&choice](const Config& config) {
+      return sluice::replay_command(config, choice.replay);
+    };
+  });
+}
+
 void add_sign_command(CLI::App& app, Choice& choice) {
   sluice::SignOptions& options = choice.sign;
   CLI::App* sign = app.add_subcommand(
@@ -185,6 +210,7 @@ int choose_and_run(int argc, char** argv) {
   add_server_commands(app, choice);
   add_settings_commands(app, choice);
   add_spool_commands(app, choice);
+  add_replay_command(app, choice);
   add_sign_command(app, choice);
   try {
     app.parse(argc, argv);
