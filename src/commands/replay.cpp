@@ -70,6 +70,7 @@ class Replay {
   void replay_source(const ReplaySource& source);
   // The sentence that is printed. Rejected or fatal: why not.
   Result<std::string> replay_segment(const SegmentId& id);
+  Result<std::string> end_of_return(const SegmentId& id);
   Result<std::string> replay_file(const ReplaySource& source);
   // Whether the spool knows it already, where that is no refusal.
   Result<bool> look_up(const ReplayFile& file, const ReplaySource& source);
@@ -136,7 +137,7 @@ void Replay::replay_source(const ReplaySource& source) {
 Result<std::string> Replay::replay_segment(const SegmentId& id) {
   auto state = inspect_segment(outside_.filesystem, quarantine(), id);
   if (!state && state.error().code == ENOENT) {
-    return rejected("no such segment in " + quarantine().string());
+    return end_of_return(id);
   }
   if (!state) {
     return state.error();
@@ -178,6 +179,23 @@ Result<std::string> Replay::replay_segment(const SegmentId& id) {
          ", back in the spool under its name; it had been set aside because: " + why.reason;
 }
 
+// Not in quarantine/, or not any more: an earlier call was interrupted behind the last step that
+// matters, and what it left would look like a segment that is still set aside.
+Result<std::string> Replay::end_of_return(const SegmentId& id) {
+  const auto where = known_.spooled(id);
+  if (!where) {
+    return rejected("no such segment in " + quarantine().string());
+  }
+  if (!options_.dry_run) {
+    auto target = stream(*where);
+    Status status = target ? return_segment(**target, id) : target.status();
+    if (!status) {
+      return status.error();
+    }
+  }
+  return std::string("back in the spool already");
+}
+
 // ---- a file -------------------------------------------------------------------------------------
 
 Result<std::string> Replay::replay_file(const ReplaySource& source) {
@@ -217,7 +235,7 @@ Result<std::string> Replay::replay_file(const ReplaySource& source) {
   if (!summary) {
     return summary.error();
   }
-  known_.add(id);
+  known_.add(id, Stream::xml);
   note({.at = outside_.clock.wall_now(),
         .source = source.path.string(),
         .sha256 = (*file)->sha256(),

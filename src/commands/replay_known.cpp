@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include "common/base/utc_text.h"
 #include "common/spool/ledger.h"
@@ -12,21 +13,26 @@ namespace sluice {
 
 Result<KnownSegments> KnownSegments::read(Filesystem& filesystem, const Path& spool_dir) {
   KnownSegments known(filesystem, spool_dir);
-  for (const Path& folder : {spool_dir / "xml", spool_dir / "logs", spool_dir / "quarantine"}) {
+  const auto list = [&](const Path& folder, const std::function<void(const SegmentId&)>& visit) {
     auto listing = list_segments(filesystem, folder);
-    if (!listing && listing.error().code == ENOENT) {
-      continue;
-    }
     if (!listing) {
-      return listing.error();
+      return listing.error().code == ENOENT ? Status() : listing.status();
     }
     for (const auto& segment : listing->segments) {
-      if (folder.filename() == "quarantine") {
-        known.set_aside_.push_back(segment.id);
-      } else {
-        known.add(segment.id);
-      }
+      visit(segment.id);
     }
+    return Status();
+  };
+  Status status =
+      list(spool_dir / "quarantine", [&](const SegmentId& id) { known.set_aside_.push_back(id); });
+  for (const Stream stream : {Stream::xml, Stream::logs}) {
+    if (status) {
+      status = list(spool_dir / std::string(to_string(stream)),
+                    [&](const SegmentId& id) { known.add(id, stream); });
+    }
+  }
+  if (!status) {
+    return status.error();
   }
   auto notes = read_replay_notes(filesystem, spool_dir);
   if (!notes) {
@@ -50,10 +56,10 @@ Result<std::optional<KnownSegments::Place>> KnownSegments::find(std::uint64_t ui
               is_noted});
   }
   if (spooled != spooled_.end()) {
-    return std::optional(Place{
-        spooled->second,
-        "it is segment " + to_string(spooled->second) + " of the spool, which the server delivers",
-        is_noted});
+    return std::optional(Place{spooled->second.segment,
+                               "it is segment " + to_string(spooled->second.segment) +
+                                   " of the spool, which the server delivers",
+                               is_noted});
   }
   auto delivered = find_in_ledger(uid);
   if (!delivered || *delivered) {
@@ -69,6 +75,13 @@ Result<std::optional<KnownSegments::Place>> KnownSegments::find(std::uint64_t ui
         true});
   }
   return std::optional<Place>();
+}
+
+std::optional<Stream> KnownSegments::spooled(const SegmentId& segment) const {
+  const auto found = spooled_.find(segment.uid);
+  return found != spooled_.end() && found->second.segment == segment
+             ? std::optional(found->second.stream)
+             : std::nullopt;
 }
 
 Result<std::optional<KnownSegments::Place>> KnownSegments::find_in_ledger(std::uint64_t uid) {

@@ -26,7 +26,9 @@ class KnownSegments {
   };
   // Nothing where none has this uid. Fatal: the ledger cannot be read.
   Result<std::optional<Place>> find(std::uint64_t uid);
-  void add(const SegmentId& segment) { spooled_[segment.uid] = segment; }
+  void add(const SegmentId& segment, Stream stream) { spooled_[segment.uid] = {segment, stream}; }
+  // In the folder of which stream it lies; nothing where in none.
+  [[nodiscard]] std::optional<Stream> spooled(const SegmentId& segment) const;
   [[nodiscard]] const std::vector<SegmentId>& set_aside() const { return set_aside_; }
 
  private:
@@ -36,8 +38,12 @@ class KnownSegments {
 
   Filesystem& filesystem_;
   Path spool_dir_;
-  std::map<std::uint64_t, SegmentId> spooled_;  // in the folder of a stream
-  std::vector<SegmentId> set_aside_;            // ascending
+  struct Spooled {
+    SegmentId segment;
+    Stream stream = Stream::xml;
+  };
+  std::map<std::uint64_t, Spooled> spooled_;  // in the folder of a stream
+  std::vector<SegmentId> set_aside_;          // ascending
   std::map<std::uint64_t, ReplayNote> notes_;
   std::optional<std::vector<std::uint64_t>> delivered_;  // uids in the ledger, ascending
 };

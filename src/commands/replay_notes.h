@@ -14,12 +14,12 @@ namespace sluice {
 
 struct ReplayNote {
   WallTime at{};
-  std::string source;  // the path; "quarantine" of a segment that had been set aside
-  std::string sha256;  // ReplayFile::sha256(); empty of a segment
-  SegmentId segment;
+  std::string source = {};  // the path; "quarantine" of a segment that had been set aside
+  std::string sha256 = {};  // ReplayFile::sha256(); empty of a segment
+  SegmentId segment = {};
   std::uint64_t events = 0;
   std::uint64_t malformed = 0;
-  std::string reason;  // why it had been set aside
+  std::string reason = {};  // why it had been set aside
 };
 
 // Durable when it returns well.
