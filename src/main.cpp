@@ -17,9 +17,11 @@
 #include "commands/run.h"
 #include "commands/sign.h"
 #include "commands/spool.h"
+#include "commands/spool_export.h"
 #include "commands/status.h"
 #include "commands/version.h"
 #include "common/config/config.h"
+#include "common/platform/posix_filesystem.h"
 
 namespace {
 
@@ -34,7 +36,8 @@ struct Choice {
   bool json = false;                          // status
   double timeout_s = 60;                      // rotate
   std::string spool_dir;                      // spool; empty: SPOOL_DIR
-  std::string segment;                        // spool cat; empty: all
+  std::string segment;                        // spool cat; empty: all; spool export
+  std::string export_folder = ".";            // spool export
   sluice::SignOptions sign;
   sluice::ReplayOptions replay;
 };
@@ -115,6 +118,24 @@ void add_spool_commands(CLI::App& app, Choice& choice) {
   cat->callback([&choice] {
     choose_spool_command(choice, [&choice](const std::string& dir) {
       return sluice::spool_cat(dir, choice.segment, std::cout);
+    });
+  });
+  CLI::App* exported = spool->add_subcommand(
+      "export", "a segment as _raw.xml and _raw.reasons.jsonl, which replay takes");
+  exported->add_option("segment", choice.segment, "<num>-<uid>, also of one that was set aside")
+      ->required()
+      ->check([](const std::string& text) {
+        return sluice::parse_segment_id(text) ? std::string() : "not <num>-<uid>: " + text;
+      });
+  exported->add_option("--to", choice.export_folder, "where to write them")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  exported->callback([&choice] {
+    choose_spool_command(choice, [&choice](const std::string& dir) {
+      sluice::PosixFilesystem filesystem;
+      return sluice::spool_export(
+          filesystem, {dir, *sluice::parse_segment_id(choice.segment), choice.export_folder},
+          std::cout);
     });
   });
   spool->add_subcommand("verify", "check every checksum")->callback([&choice] {

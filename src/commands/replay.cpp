@@ -74,6 +74,7 @@ class Replay {
   Result<std::string> replay_file(const ReplaySource& source);
   // Whether the spool knows it already, where that is no refusal.
   Result<bool> look_up(const ReplayFile& file, const ReplaySource& source);
+  Result<bool> refuse_export(const ReplayFile& file);
   Status refuse_without_room(const ReplayFile::Counts& counts) const;
   Result<SegmentSummary> write_segment(const ReplayFile& file, const SegmentId& id,
                                        const ReplaySource& source);
@@ -152,6 +153,10 @@ Result<std::string> Replay::replay_segment(const SegmentId& id) {
   if (state->settings.destination != config_.destination()) {
     return rejected("its events are for " + state->settings.destination + ", the settings say " +
                     config_.destination() + ": the server would refuse to start with it");
+  }
+  if (const auto file = known_.replayed_export(id)) {
+    return rejected("its events were replayed from " + *file +
+                    ", which was exported of it: they would double");
   }
   const SegmentSummary& summary = state->seal.summary;
   const std::string counts = state->kind == SegmentState::Kind::sealed
@@ -240,6 +245,7 @@ Result<std::string> Replay::replay_file(const ReplaySource& source) {
         .source = source.path.string(),
         .sha256 = (*file)->sha256(),
         .segment = id,
+        .exported_from = (*file)->exported_from(),
         .events = summary->events,
         .malformed = summary->malformed,
         .reason = ""});
@@ -251,8 +257,11 @@ Result<bool> Replay::look_up(const ReplayFile& file, const ReplaySource& source)
   if (!place) {
     return place.error();
   }
-  if (!*place || options_.again) {
+  if (options_.again) {
     return place->has_value();
+  }
+  if (!*place) {
+    return refuse_export(file);
   }
   const KnownSegments::Place& found = **place;
   if (!found.is_noted && !options_.dry_run) {
@@ -261,12 +270,29 @@ Result<bool> Replay::look_up(const ReplayFile& file, const ReplaySource& source)
           .source = source.path.string(),
           .sha256 = file.sha256(),
           .segment = found.segment,
+          .exported_from = file.exported_from(),
           .events = 0,
           .malformed = 0,
           .reason = ""});
   }
   return rejected("already replayed: " + found.sentence +
                   " (--again replays it nevertheless, and its events double)");
+}
+
+// An export of a segment that is, or will be, delivered itself.
+Result<bool> Replay::refuse_export(const ReplayFile& file) {
+  if (!file.exported_from()) {
+    return false;
+  }
+  auto place = known_.find(file.exported_from()->uid);
+  if (!place) {
+    return place.error();
+  }
+  if (!*place || (*place)->is_set_aside) {
+    return false;
+  }
+  return rejected("it was exported of segment " + to_string(*file.exported_from()) + ": " +
+                  (*place)->sentence + " (--again replays it nevertheless, and its events double)");
 }
 
 Status Replay::refuse_without_room(const ReplayFile::Counts& counts) const {

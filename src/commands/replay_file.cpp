@@ -180,6 +180,9 @@ Status ReplayFile::add_reason(std::string_view line) {
     }
     part.peer = *peer;
     part.received_at = *time;
+    if (!exported_from_ && in.contains("segment")) {
+      exported_from_ = parse_segment_id(in["segment"].get<std::string>());
+    }
   } catch (const nlohmann::json::exception& problem) {
     return rejected(std::string("a line that cannot be read: ") + problem.what());
   }

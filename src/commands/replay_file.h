@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ class ReplayFile {
   [[nodiscard]] const std::string& sha256() const { return sha256_; }
   // Of the segment that it becomes: a function of sha256().
   [[nodiscard]] std::uint64_t uid() const { return uid_; }
+
+  // The segment that `sluice spool export` made it of, if it did.
+  [[nodiscard]] const std::optional<SegmentId>& exported_from() const { return exported_from_; }
 
   struct Counts {
     std::uint64_t events = 0;
@@ -76,6 +80,7 @@ class ReplayFile {
   std::vector<Run> runs_;
   std::vector<std::size_t> open_runs_;  // the next piece of their connection goes on in them
   std::uint64_t described_bytes_ = 0;   // by the reasons read so far
+  std::optional<SegmentId> exported_from_;
   std::string sha256_;
   std::uint64_t uid_ = 0;
 };

@@ -53,7 +53,7 @@ Result<std::optional<KnownSegments::Place>> KnownSegments::find(std::uint64_t ui
         Place{*aside,
               "it is segment " + to_string(*aside) +
                   ", which was set aside; once the cause is gone: " + replay_command_of(*aside),
-              is_noted});
+              is_noted, true});
   }
   if (spooled != spooled_.end()) {
     return std::optional(Place{spooled->second.segment,
@@ -75,6 +75,13 @@ Result<std::optional<KnownSegments::Place>> KnownSegments::find(std::uint64_t ui
         true});
   }
   return std::optional<Place>();
+}
+
+std::optional<std::string> KnownSegments::replayed_export(const SegmentId& segment) const {
+  const auto found = std::find_if(notes_.begin(), notes_.end(), [&](const auto& entry) {
+    return entry.second.exported_from == segment;
+  });
+  return found == notes_.end() ? std::nullopt : std::optional(found->second.source);
 }
 
 std::optional<Stream> KnownSegments::spooled(const SegmentId& segment) const {

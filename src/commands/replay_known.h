@@ -23,9 +23,12 @@ class KnownSegments {
     SegmentId segment;
     std::string sentence;   // where it is, and what to do
     bool is_noted = false;  // replays.jsonl has it
+    bool is_set_aside = false;
   };
   // Nothing where none has this uid. Fatal: the ledger cannot be read.
   Result<std::optional<Place>> find(std::uint64_t uid);
+  // Whether an export of this segment was replayed: the file.
+  [[nodiscard]] std::optional<std::string> replayed_export(const SegmentId& segment) const;
   void add(const SegmentId& segment, Stream stream) { spooled_[segment.uid] = {segment, stream}; }
   // In the folder of which stream it lies; nothing where in none.
   [[nodiscard]] std::optional<Stream> spooled(const SegmentId& segment) const;

@@ -24,6 +24,7 @@ std::string line_of(const ReplayNote& note) {
   out["source"] = note.source;
   out["sha256"] = note.sha256;
   out["segment"] = to_string(note.segment);
+  out["exported_from"] = note.exported_from ? to_string(*note.exported_from) : "";
   out["events"] = note.events;
   out["malformed"] = note.malformed;
   out["reason"] = note.reason;
@@ -72,6 +73,7 @@ Result<std::map<std::uint64_t, ReplayNote>> read_replay_notes(Filesystem& filesy
       }
       note.segment = *id;
       in.at("source").get_to(note.source);
+      note.exported_from = parse_segment_id(in.value("exported_from", ""));
       note.at = WallTime(std::chrono::nanoseconds(in.at("at_ns").get<std::int64_t>()));
       notes[id->uid] = note;
     } catch (const json::exception&) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/base/ids.h"
@@ -17,6 +18,7 @@ struct ReplayNote {
   std::string source = {};  // the path; "quarantine" of a segment that had been set aside
   std::string sha256 = {};  // ReplayFile::sha256(); empty of a segment
   SegmentId segment = {};
+  std::optional<SegmentId> exported_from = {};  // ReplayFile::exported_from()
   std::uint64_t events = 0;
   std::uint64_t malformed = 0;
   std::string reason = {};  // why it had been set aside

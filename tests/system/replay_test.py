@@ -191,25 +191,62 @@ def test_p7_beside_a_running_server_nothing_is_replayed(scratch):
         == sorted((server.spool / "quarantine").glob("seg-*"))
 
 
-def test_the_events_of_a_segment_whose_keys_are_refused_go_under_other_keys(scratch):
+def test_the_export_of_a_segment_whose_keys_are_refused_goes_under_other_keys(scratch):
+    store, server, segment = set_aside(scratch)
+    peer = server.lines("connection opened")[0]["peer"]
+    folder = scratch.path / "exported"
+    folder.mkdir()
+    # Also beside the running server.
+    assert "2 pieces" in server.command("spool", "export", segment, "--to", folder)
+    [source] = folder.glob("*_raw.xml")
+    server.stop()
+    said = replay(server, source, PREFIX="other/")
+    assert "2 events" in said, said  # one of them is well-formed for Frame, and not for Validate
+    assert "which the server delivers" in replay(server, source, expected=1, PREFIX="other/")
+    server.settings["PREFIX"] = "other/"
+    run_once(server)
+    assert delivered(store.objects, "other/") == [1]
+    assert {one.line["peer"] for one in evidence.quarantine(store.objects)} == {peer}
+    [stored] = [one for one in store.control("objects") if one["key"].startswith("other/")]
+    assert stored["metadata"]["replayed-from"] == source.name
+    assert len(stored["metadata"]["replayed-sha256"]) == 64
+    # The segment itself has nothing to bring any more.
+    assert "would double" in replay(server, segment, expected=1)
+
+
+def test_what_spool_cat_prints_can_be_replayed(scratch):
     store, server, segment = set_aside(scratch)
     server.stop()
     copy = scratch.path / "copy" / "xml"
     copy.mkdir(parents=True)
     for path in (server.spool / "quarantine").glob(f"*{segment}*"):
         shutil.copy(path, copy)
-    printed = harness.run_sluice("spool", "--dir", copy.parent, "cat").stdout
-    exported = scratch.path / "ev ents.xml"
-    exported.write_text(printed)
-    said = replay(server, exported, PREFIX="other/")
-    assert "2 events" in said, said  # one of them is well-formed for Frame, and not for Validate
-    assert "which the server delivers" in replay(server, exported, expected=1, PREFIX="other/")
-    server.settings["PREFIX"] = "other/"
+    printed = scratch.path / "ev ents.xml"
+    printed.write_text(harness.run_sluice("spool", "--dir", copy.parent, "cat").stdout)
+    store.control("clear")
+    assert "2 events" in replay(server, printed)
     run_once(server)
-    assert delivered(store.objects, "other/") == [1]
-    [stored] = [one for one in store.control("objects") if one["key"].startswith("other/")]
+    assert delivered(store.objects) == [1]
+    [stored] = [one for one in store.control("objects") if one["key"].startswith("xml-events/")]
     assert stored["metadata"]["replayed-from"] == "ev%20ents.xml"
-    assert len(stored["metadata"]["replayed-sha256"]) == 64
+
+
+def test_a_segment_that_was_delivered_while_its_return_was_interrupted_is_found_done(scratch):
+    store, server, segment = set_aside(scratch)
+    server.stop()
+    store.control("clear")
+    quarantine = server.spool / "quarantine"
+    shutil.copytree(quarantine, scratch.path / "as it was")
+    replay(server, segment)
+    run_once(server)
+    # As a power cut leaves it between the links and the unlinks.
+    shutil.copytree(scratch.path / "as it was", quarantine, dirs_exist_ok=True)
+    replay(server, segment)
+    run_once(server)
+    assert not list((server.spool / "xml").glob(f"*{segment}*"))
+    assert not list(quarantine.glob(f"*{segment}*"))
+    assert delivered(store.objects) == [1]
+    evidence.assert_no_key_written_twice(store)
 
 
 if __name__ == "__main__":

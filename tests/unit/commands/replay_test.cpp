@@ -10,6 +10,7 @@
 
 #include "commands/replay_notes.h"
 #include "commands/replay_source.h"
+#include "commands/spool_export.h"
 #include "common/base/utc_text.h"
 #include "common/spool/ledger.h"
 #include "common/spool/segment_catalog.h"
@@ -375,6 +376,13 @@ TEST_CASE("p3_a_file_is_delivered_once_whenever_the_power_goes") {
       [](Site& site) { site.put(kFolder / "one.xml", "<a/>\n<b/>\n"); },
       [](Site& site) { (void)site.run("/files/one.xml"); },
       [&](Site& site) {
+        for (const std::string& name : site.names_in("/spool/xml")) {
+          const auto id = segment_id_of(name, ".wal");
+          if (id && site.world.filesystem.info("/spool/xml/" + name)->bytes > kRecordsBegin) {
+            const auto state = inspect_segment(site.world.filesystem, "/spool/xml", *id);
+            CHECK(state->kind == SegmentState::Kind::sealed);
+          }
+        }
         site.serve();
         const bool was_there = !site.world.store.empty();
         there_early += was_there ? 1 : 0;
@@ -455,6 +463,58 @@ TEST_CASE("what_is_still_no_event_keeps_its_pieces_and_reasons") {
   CHECK(pieces[0].length == 5);
   CHECK(pieces[0].continues);
   CHECK(pieces[1].reason == CutReason::not_xml_here);
+}
+
+TEST_CASE("an_export_of_a_segment_set_aside_brings_its_pieces_in_once") {
+  Site site;
+  const SegmentId id = site.set_aside_a_cut_segment();
+  std::ostringstream said;
+  REQUIRE(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 0);
+  CHECK(said.str() == "2 pieces, 8 bytes: /files/seg-" + to_string(id) + "_raw.xml\n");
+  // Nothing is written over.
+  CHECK(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 1);
+  const std::string source = "/files/seg-" + to_string(id) + "_raw.xml";
+  CHECK(site.run(source) == 0);
+  CHECK(site.run(to_string(id)) == 1);
+  CHECK(site.says("its events were replayed from " + source));
+  site.serve();
+  CHECK(sorted(stored_events(site.world)) == std::vector<std::string>{"<a/>", "<b/>", "<c/>"});
+  CHECK(site.run(source) == 1);
+}
+
+TEST_CASE("an_export_of_a_segment_that_is_delivered_itself_is_refused") {
+  Site site;
+  const SegmentId id = site.set_aside_a_cut_segment();
+  std::ostringstream said;
+  REQUIRE(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 0);
+  const std::string source = "/files/seg-" + to_string(id) + "_raw.xml";
+  REQUIRE(site.run(to_string(id)) == 0);
+  CHECK(site.run(source) == 1);
+  CHECK(site.says("exported of segment " + to_string(id) + ": it is segment"));
+  // Its stream's folder is looked into as well.
+  REQUIRE(site.world.filesystem.unlink(source).ok());
+  REQUIRE(site.world.filesystem.unlink("/files/seg-" + to_string(id) + "_raw.reasons.jsonl").ok());
+  CHECK(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 0);
+  site.serve();
+  CHECK(site.run(source) == 1);
+  CHECK(site.says("stored as xml-events/"));
+  CHECK(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 1);
+}
+
+TEST_CASE("an_export_that_the_disk_refuses_leaves_nothing") {
+  Site site;
+  const SegmentId id = site.set_aside_a_cut_segment();
+  for (const Op op : {Op::open, Op::write, Op::sync, Op::sync_directory}) {
+    site.world.filesystem.fail({.op = op,
+                                .after = op == Op::sync_directory ? 0U : 1U,
+                                .times = 9,
+                                .code = EIO,
+                                .path_has = "/files"});
+    std::ostringstream said;
+    CHECK(spool_export(site.world.filesystem, {"/spool", id, kFolder}, said) == 1);
+    site.world.filesystem.clear_faults();
+    CHECK(site.names_in(kFolder).empty());
+  }
 }
 
 TEST_CASE("the_same_bytes_rejected_twice_are_two_sources") {
