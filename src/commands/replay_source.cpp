@@ -27,9 +27,10 @@ ReplaySource spool_file(ReplaySource source, std::string_view name, const Path& 
         "bytes that did not verify, and no events: save what can be read of them to another file "
         "by hand, and replay that one";
   } else if (!is_set_aside) {
-    source.why = "a segment is replayed from " + (spool_dir / "quarantine").string() +
-                 " alone: what is in a folder of a stream is uploaded anyway, and the events of "
-                 "any other are what sluice spool cat prints of it";
+    source.why =
+        "a segment is replayed from " + (spool_dir / "quarantine").string() +
+        " alone: what is in a folder of a stream is uploaded anyway, and of one of another "
+        "spool replay what sluice spool --dir FOLDER export writes";
   } else {
     source.kind = ReplaySource::Kind::set_aside;
   }
