@@ -158,8 +158,7 @@ void add_replay_command(CLI::App& app, Choice& choice) {
   replay->add_flag("--all-set-aside", options.all_set_aside,
                    "every segment in quarantine/ of the spool");
   replay->add_flag("--dry-run", options.dry_run, "only say what would be done");
-  replay->add_flag("--again", options.again,
-                   "files also where they were replayed before: their events double");
+  replay->add_flag("--again", options.again, "also what was replayed before: its events double");
   replay->callback([&choice] {
     choice.command = [&choice](const Config& config) {
       return sluice::replay_command(config, choice.replay);

@@ -20,7 +20,7 @@ struct ReplayOptions {
   std::vector<std::string> sources = {};  // segment ids and paths
   bool all_set_aside = false;             // and every segment in the spool's quarantine
   bool dry_run = false;                   // say what would be done; takes no lock, changes nothing
-  bool again = false;  // a file also where it is known already: its events double
+  bool again = false;                     // also what is known already: its events double
 };
 
 // 0 all replayed; 1 something was refused, each with its reason on stdout; 2 settings or usage; 3

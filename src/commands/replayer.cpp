@@ -104,9 +104,9 @@ Result<std::string> Replayer::replay_segment(const SegmentId& id) {
     return rejected("its events are for " + state->settings.destination + ", the settings say " +
                     config_.destination() + ": the server would refuse to start with it");
   }
-  if (const auto file = known_.replayed_export(id)) {
+  if (const auto file = known_.replayed_export(id); file && !options_.again) {
     return rejected("its events were replayed from " + *file +
-                    ", which was exported of it: they would double");
+                    ", which was exported of it: they would double (--again)");
   }
   const SegmentSummary& summary = state->seal.summary;
   const std::string counts = state->kind == SegmentState::Kind::sealed

@@ -190,12 +190,13 @@ TEST_CASE("p3_a_file_is_delivered_once_whenever_the_power_goes") {
 }
 
 TEST_CASE("d1_where_the_disk_refuses_the_file_stays_and_no_part_of_it_is_there") {
-  for (const auto& [op, path] : {std::pair{Op::write, ".wal"}, std::pair{Op::sync, ".wal"},
-                                 std::pair{Op::open, ".wal.tmp"}, std::pair{Op::link, ".wal"}}) {
-    CAPTURE(static_cast<int>(op));
+  for (const auto& refusing : {std::pair{Op::write, ".wal"}, std::pair{Op::sync, ".wal"},
+                               std::pair{Op::open, ".wal.tmp"}, std::pair{Op::link, ".wal"}}) {
+    CAPTURE(refusing.second);
     ReplaySite site;
     site.put(kFolder / "one.xml", "<a/>");
-    site.world.filesystem.fail({.op = op, .times = 9, .code = ENOSPC, .path_has = path});
+    site.world.filesystem.fail(
+        {.op = refusing.first, .times = 9, .code = ENOSPC, .path_has = refusing.second});
     CHECK(site.run("/files/one.xml") == 1);
     CHECK(site.says("No space left on device"));
     site.world.filesystem.clear_faults();
