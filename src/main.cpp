@@ -12,13 +12,16 @@
 #include "commands/check.h"
 #include "commands/config.h"
 #include "commands/exit_code.h"
+#include "commands/replay.h"
 #include "commands/rotate.h"
 #include "commands/run.h"
 #include "commands/sign.h"
 #include "commands/spool.h"
+#include "commands/spool_export.h"
 #include "commands/status.h"
 #include "commands/version.h"
 #include "common/config/config.h"
+#include "common/platform/posix_filesystem.h"
 
 namespace {
 
@@ -33,8 +36,10 @@ struct Choice {
   bool json = false;                          // status
   double timeout_s = 60;                      // rotate
   std::string spool_dir;                      // spool; empty: SPOOL_DIR
-  std::string segment;                        // spool cat; empty: all
+  std::string segment;                        // spool cat; empty: all; spool export
+  std::string export_folder = ".";            // spool export
   sluice::SignOptions sign;
+  sluice::ReplayOptions replay;
 };
 
 void add_server_commands(CLI::App& app, Choice& choice) {
@@ -115,9 +120,49 @@ void add_spool_commands(CLI::App& app, Choice& choice) {
       return sluice::spool_cat(dir, choice.segment, std::cout);
     });
   });
+  CLI::App* exported = spool->add_subcommand(
+      "export", "a segment as _raw.xml and _raw.reasons.jsonl, which replay takes");
+  exported->add_option("segment", choice.segment, "<num>-<uid>, also of one that was set aside")
+      ->required()
+      ->check([](const std::string& text) {
+        return sluice::parse_segment_id(text) ? std::string() : "not <num>-<uid>: " + text;
+      });
+  exported->add_option("--to", choice.export_folder, "where to write them")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  exported->callback([&choice] {
+    choose_spool_command(choice, [&choice](const std::string& dir) {
+      sluice::PosixFilesystem filesystem;
+      return sluice::spool_export(
+          filesystem, {dir, *sluice::parse_segment_id(choice.segment), choice.export_folder},
+          std::cout);
+    });
+  });
   spool->add_subcommand("verify", "check every checksum")->callback([&choice] {
     choose_spool_command(
         choice, [](const std::string& dir) { return sluice::spool_verify(dir, std::cout); });
+  });
+}
+
+void add_replay_command(CLI::App& app, Choice& choice) {
+  sluice::ReplayOptions& options = choice.replay;
+  CLI::App* replay = app.add_subcommand(
+      "replay",
+      "put quarantined pieces back into the spool of a server that is stopped; exit 1 where any is "
+      "refused");
+  replay
+      ->add_option("source", options.sources,
+                   "<num>-<uid> or a file of a segment that was set aside; a stored _raw.xml with "
+                   "its _raw.reasons.jsonl beside it; a file of XML documents")
+      ->type_name("SOURCE");
+  replay->add_flag("--all-set-aside", options.all_set_aside,
+                   "every segment in quarantine/ of the spool");
+  replay->add_flag("--dry-run", options.dry_run, "only say what would be done");
+  replay->add_flag("--again", options.again, "also what was replayed before: its events double");
+  replay->callback([&choice] {
+    choice.command = [&choice](const Config& config) {
+      return sluice::replay_command(config, choice.replay);
+    };
   });
 }
 
@@ -185,6 +230,7 @@ int choose_and_run(int argc, char** argv) {
   add_server_commands(app, choice);
   add_settings_commands(app, choice);
   add_spool_commands(app, choice);
+  add_replay_command(app, choice);
   add_sign_command(app, choice);
   try {
     app.parse(argc, argv);

@@ -85,18 +85,6 @@ Status for_each_segment(const Path& dir, const std::function<Status(Segment&)>& 
   return {};
 }
 
-// The ranges that hold records; of an unsealed segment all there is.
-Result<std::vector<KeptRange>> ranges_of(const SegmentState& state) {
-  if (state.kind == SegmentState::Kind::sealed) {
-    return state.seal.kept;
-  }
-  auto info = state.file->info();
-  if (!info) {
-    return info.error();
-  }
-  return std::vector<KeptRange>{{kRecordsBegin, std::max(info->bytes, kRecordsBegin)}};
-}
-
 // Adds one record to what a segment holds.
 void add(const RecordHeader& header, const CrcSeed& seed, DigestBuilder& digest,
          SegmentSummary& summary) {
@@ -112,7 +100,7 @@ void add(const RecordHeader& header, const CrcSeed& seed, DigestBuilder& digest,
 
 Result<Findings> read_through(const SegmentState& state, bool verify_payload) {
   Findings findings;
-  auto ranges = ranges_of(state);
+  auto ranges = record_ranges(state);
   if (!ranges) {
     return ranges.error();
   }
@@ -166,7 +154,7 @@ int exit_code_of(const Status& status) {
 // Block by block, so that a large segment takes little memory.
 Status write_pieces(const SegmentState& state, std::ostream& out, bool& damaged) {
   constexpr std::uint32_t kReadBytes = 4 * kMiB;
-  auto ranges = ranges_of(state);
+  auto ranges = record_ranges(state);
   if (!ranges) {
     return ranges.error();
   }

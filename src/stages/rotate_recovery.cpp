@@ -220,9 +220,11 @@ void Rotator::set_aside(const SegmentId& id, const std::string& reason) {
     retry_later("segment not set aside", id, status.error());
     return;
   }
-  links_.conditions.raise(kSetAside, Conditions::Severity::alarm,
-                          "segment " + to_string(id) + " was set aside in " +
-                              links_.stream.quarantine().string() + ": " + reason);
+  links_.conditions.raise(
+      kSetAside, Conditions::Severity::alarm,
+      "segment " + to_string(id) + " was set aside in " + links_.stream.quarantine().string() +
+          ": " + reason +
+          ". Once that is repaired, stop the server and run: " + replay_command_of(id));
   if (const auto pieces = links_.stream.take_finished(id.num)) {
     links_.books.pieces_set_aside += *pieces;
     links_.books.pieces_in_spool -= *pieces;

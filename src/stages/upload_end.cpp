@@ -62,7 +62,8 @@ Status Uploader::keep_damaged(const Job& job) {
                            {.reason = bytes + " bytes no longer verify; the rest is uploaded",
                             .answer = "",
                             .events = job.upload.segment().seal.summary.events,
-                            .malformed = job.upload.segment().seal.summary.malformed});
+                            .malformed = job.upload.segment().seal.summary.malformed,
+                            .delivered = true});
 }
 
 // Evidence, not truth: a full disk does not keep the segment that fills it.
@@ -88,11 +89,13 @@ bool Uploader::end_set_aside(Job& job) {
   }
   outside_.books.pieces_set_aside.fetch_add(segment.seal.summary.pieces(),
                                             std::memory_order_relaxed);
-  outside_.conditions.raise("upload.set_aside:" + to_string(segment.id),
-                            Conditions::Severity::alarm,
-                            "segment " + to_string(segment.id) + " was set aside in " +
-                                outside_.stream.quarantine().string() + ": " + job.reason + ". " +
-                                job.answer + " Its events are in the .wal file there.");
+  outside_.conditions.raise(
+      "upload.set_aside:" + to_string(segment.id), Conditions::Severity::alarm,
+      "segment " + to_string(segment.id) + " was set aside in " +
+          outside_.stream.quarantine().string() + ": " + job.reason + ". " + job.answer +
+          " Its events are in the .wal file there. Once the cause is gone, "
+          "stop the server and run: " +
+          replay_command_of(segment.id));
   return true;
 }
 

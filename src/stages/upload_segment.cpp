@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/utc_text.h"
+#include "common/spool/segment_origin.h"
 
 namespace sluice {
 namespace {
@@ -259,6 +260,10 @@ ObjectMetadata SegmentUpload::base_metadata() const {
   };
   if (segment_->known_rejects) {
     metadata.emplace_back("rejected", segment_->known_rejects->hash());
+  }
+  if (const auto origin = segment_origin_of(segment_->header.settings)) {
+    metadata.emplace_back("replayed-from", origin->file);
+    metadata.emplace_back("replayed-sha256", origin->sha256);
   }
   return metadata;
 }

@@ -254,6 +254,10 @@ Status set_segment_aside(StreamDirectory& stream, const SegmentId& id, const Set
   note["answer"] = why.answer.substr(0, kAnswerBytesMax);
   note["events"] = why.events;
   note["malformed"] = why.malformed;
+  note["delivered"] = why.delivered;
+  if (!why.delivered) {
+    note["replay"] = replay_command_of(id);
+  }
   note["at_ns"] = nanoseconds(stream.clock().wall_now());
   if (auto there = filesystem.info(wal); !there && there.error().code == ENOENT) {
     return unlink_segment(stream, id);  // an earlier attempt came as far as this
@@ -272,6 +276,45 @@ Status set_segment_aside(StreamDirectory& stream, const SegmentId& id, const Set
     });
   });
   return status ? unlink_segment(stream, id) : status;
+}
+
+std::string replay_command_of(const SegmentId& id) { return "sluice replay " + to_string(id); }
+
+Status return_segment(StreamDirectory& stream, const SegmentId& id) {
+  Filesystem& filesystem = stream.filesystem();
+  const Path wal = segment_path(stream.quarantine(), id);
+  const auto link_back = [&](const Path& from) -> Status {
+    const Path to = stream.path() / from.filename();
+    if (auto there = filesystem.info(from); !there) {
+      return ignore_missing(there.status());  // this much of it came back before
+    }
+    // Made again: an entry of an earlier attempt may exist in memory only.
+    Status status = ignore_missing(filesystem.unlink(to));
+    return status ? filesystem.link(from, to) : status;
+  };
+  if (auto there = filesystem.info(wal); there) {
+    Status status = stream.entries().make([&] {
+      Status linked = link_back(seal_path(stream.quarantine(), id));
+      return linked ? link_back(rejects_path(stream.quarantine(), id)) : linked;
+    });
+    if (status) {
+      status = stream.entries().make([&] { return link_back(wal); });
+    }
+    if (!status) {
+      return status;
+    }
+  } else if (there.error().code != ENOENT) {
+    return there.status();
+  }
+  Status status = stream.quarantine_entries().make([&] { return unlink_again(filesystem, wal); });
+  for (const Path& path :
+       {seal_path(stream.quarantine(), id), rejects_path(stream.quarantine(), id),
+        with_suffix(stream.quarantine(), id, ".why.json")}) {
+    if (status) {
+      status = ignore_missing(filesystem.unlink(path));
+    }
+  }
+  return status;
 }
 
 Status quarantine_range(StreamDirectory& stream, const SegmentId& id, const File& file,

@@ -42,10 +42,20 @@ struct SetAside {
   std::string answer = {};  // of the store, where it was that; escaped and cut by us
   std::uint64_t events = 0;
   std::uint64_t malformed = 0;
+  bool delivered = false;  // what verifies of it is in the store: there is nothing to replay
 };
 // Moves a segment into quarantine/ with its `.seal` and `.rejects` and a `.why.json`: linked there,
 // directory sync, then unlinked here, `.wal` first. Can be called again after any failure.
 Status set_segment_aside(StreamDirectory& stream, const SegmentId& id, const SetAside& why);
+
+// What an operator is told to do once the cause is gone.
+std::string replay_command_of(const SegmentId& id);
+
+// The way back: `.seal` and `.rejects` are linked into the stream's folder, directory sync, then
+// `.wal`, directory sync; then unlinked in quarantine/, `.wal` first, `.why.json` last. So a `.wal`
+// is never without its `.seal`, here or there. Can be called again after any failure, also where
+// the `.wal` is no longer in quarantine/. While no server runs.
+Status return_segment(StreamDirectory& stream, const SegmentId& id);
 
 struct QuarantinedRange {
   KeptRange range;              // of the segment's file

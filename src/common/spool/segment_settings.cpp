@@ -29,6 +29,9 @@ const std::set<std::string>& known_keys() {
   return keys;
 }
 
+// Beside the settings: where a replayed segment comes from (segment_origin.h).
+constexpr std::string_view kOrigin = "origin";
+
 }  // namespace
 
 std::string_view to_string(OutputFormat format) {
@@ -77,12 +80,12 @@ Result<SegmentSettings> segment_settings_from_json(std::string_view text) {
   try {
     const json in = json::parse(text);
     for (const auto& [key, value] : in.items()) {
-      if (!known_keys().contains(key)) {
+      if (!known_keys().contains(key) && key != kOrigin) {
         return rejected("segment settings: unknown key '" + key +
                         "': the segment was written by a newer version");
       }
     }
-    if (in.size() != known_keys().size() ||
+    if (in.size() - in.count(kOrigin) != known_keys().size() ||
         !parse_enum(in.at("format").get<std::string>(),
                     {OutputFormat::xml, OutputFormat::json, OutputFormat::jsonl},
                     settings.format) ||

@@ -106,4 +106,15 @@ Result<SegmentState> inspect_segment(Filesystem& filesystem, const Path& directo
   return state;
 }
 
+Result<std::vector<KeptRange>> record_ranges(const SegmentState& state) {
+  if (state.kind == SegmentState::Kind::sealed) {
+    return state.seal.kept;
+  }
+  auto info = state.file->info();
+  if (!info) {
+    return info.error();
+  }
+  return std::vector<KeptRange>{{kRecordsBegin, std::max(info->bytes, kRecordsBegin)}};
+}
+
 }  // namespace sluice

@@ -30,4 +30,7 @@ struct SegmentState {
 Result<SegmentState> inspect_segment(Filesystem& filesystem, const Path& directory,
                                      const SegmentId& id);
 
+// Of a sealed or unsealed one: the ranges that hold records; of an unsealed one all there is.
+Result<std::vector<KeptRange>> record_ranges(const SegmentState& state);
+
 }  // namespace sluice

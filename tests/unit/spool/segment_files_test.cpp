@@ -182,6 +182,39 @@ TEST_CASE_FIXTURE(Fixture, "setting_aside_never_loses_the_segment_whatever_the_c
   }
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "returning_never_shows_the_segment_without_its_seal_whatever_the_crash_does") {
+  for (std::uint64_t operations = 1; operations < 30; ++operations) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      Fixture fresh;
+      SegmentBuilder builder(fresh.filesystem, kDirectory, fresh.header);
+      builder.group({{"<a/>"}});
+      REQUIRE(write_side_seal(*fresh.stream, fresh.header.id, some_seal()).ok());
+      REQUIRE(write_rejects(*fresh.stream, fresh.header.id, {{{1, "why", 0, 0}}}).ok());
+      REQUIRE(set_segment_aside(*fresh.stream, fresh.header.id, {.reason = "refused"}).ok());
+      if (seed % 3 == 0) {
+        fresh.filesystem.fail({.op = FaultFilesystem::Op::sync_directory, .code = EIO});
+      }
+      fresh.filesystem.power_off_after(operations);
+      (void)return_segment(*fresh.stream, fresh.header.id).ok();
+      fresh.filesystem.restart(seed);
+      bool anywhere = false;
+      for (const Path& folder : {kDirectory, kQuarantine}) {
+        if (fresh.there(segment_path(folder, fresh.header.id))) {
+          anywhere = true;
+          CHECK(read_side_seal(fresh.filesystem, folder, fresh.header.id).value().has_value());
+          CHECK(read_rejects(fresh.filesystem, folder, fresh.header.id).value().has_value());
+        }
+      }
+      CHECK(anywhere);
+      REQUIRE(return_segment(*fresh.stream, fresh.header.id).ok());
+      CHECK(fresh.there(segment_path(kDirectory, fresh.header.id)));
+      CHECK(fresh.there(seal_path(kDirectory, fresh.header.id)));
+      CHECK(fresh.filesystem.list(kQuarantine).value().empty());
+    }
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "damage_is_copied_to_quarantine_once") {
   SegmentBuilder builder(filesystem, kDirectory, header);
   builder.group({{"<secret/>"}});

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "common/spool/segment_origin.h"
 #include "common/spool/segment_reader.h"
 #include "fakes/fault_filesystem.h"
 #include "segment_builder.h"
@@ -246,6 +247,21 @@ TEST_CASE("bytes_that_a_client_sends_never_pass_for_a_record") {
   const RecordBlock block =
       read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer);
   CHECK(events_of(block) == std::vector<std::string>{"<real/>"});
+}
+
+TEST_CASE("an_origin_beside_the_settings_changes_none_of_them") {
+  SegmentSettings settings;
+  settings.prefix = "other/";
+  const std::string text = to_json(settings);
+  CHECK_FALSE(segment_origin_of(text).has_value());
+  const std::string with = with_origin(text, {"some.xml", "aa"});
+  CHECK(segment_settings_from_json(with).value() == settings);
+  CHECK(segment_origin_of(with) == SegmentOrigin{"some.xml", "aa"});
+  CHECK_FALSE(segment_settings_from_json(R"({"origin":{}})").ok());
+  CHECK_FALSE(segment_origin_of(R"({"origin":3})").has_value());
+  CHECK(printable_file_name("a b\xc3\xa4\r\n") == "a%20b%C3%A4%0D%0A");
+  CHECK(printable_file_name(std::string(5000, 'x') + "_raw.xml").ends_with("x_raw.xml"));
+  CHECK(printable_file_name(std::string(5000, '\n')).size() <= 200);
 }
 
 TEST_CASE("a_seal_record_counts_only_at_the_end_of_its_own_file") {

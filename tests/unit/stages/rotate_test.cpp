@@ -315,7 +315,9 @@ TEST_CASE("d8_odd_files_are_ignored_or_set_aside_and_a_zero_page_is_no_segment")
   CHECK_FALSE(world.filesystem.info(path(5)).ok());
   CHECK_FALSE(world.filesystem.info(path(6)).ok());
   CHECK(names_in(world, "/spool/quarantine").size() == 2);  // the random file and its reason
-  CHECK(rig.conditions.current().size() == 1);
+  const auto conditions = rig.conditions.current();
+  REQUIRE(conditions.size() == 1);
+  CHECK(conditions[0].message.ends_with("run: sluice replay " + to_string(SegmentId{5, 5})));
 }
 
 TEST_CASE("a_side_seal_that_does_not_verify_never_counts_as_absent") {
