@@ -44,6 +44,9 @@ class Judge {
       return;
     }
     for (const DirectoryEntry& entry : *aside) {
+      if (entry.name.ends_with(".why.json")) {
+        judge_reason(*read_file(disk, Path("/spool/quarantine") / entry.name, kMiB));
+      }
       if (!entry.name.ends_with(".wal")) {
         continue;
       }
@@ -52,6 +55,17 @@ class Judge {
       for (const std::uint64_t number : documents_in(bytes ? *bytes : "")) {
         found_[number].aside += 1;
       }
+    }
+  }
+
+  // Keys are never given twice, so only a backup of a spool can meet other bytes under its own.
+  void judge_reason(const std::string& note) {
+    const auto why = nlohmann::json::parse(note, nullptr, false);
+    const std::string reason = why.value("reason", "");
+    if (reason.starts_with("the store has another object") && counts_["backups restored"] == 0 &&
+        remote_.abilities.metadata &&
+        why.value("answer", "").find("DamagedObject") == std::string::npos) {
+      complain(note + ": whose object is that?");
     }
   }
 

@@ -1,6 +1,7 @@
 #include "simulation/simulation.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 
 #include "commands/books_page.h"
@@ -28,8 +29,11 @@ struct Host {
   FaultFilesystem disk;
   std::unique_ptr<SimProcess> process;
   Death dying = Death::none;  // as soon as the disk says that it is over
-  std::shared_ptr<const FaultFilesystem::Image> backup;
-  std::vector<bool> acked_at_backup;
+  struct Backup {
+    std::shared_ptr<const FaultFilesystem::Image> image;
+    std::vector<bool> acked;  // by document, when it was made
+  };
+  std::deque<Backup> backups;  // the oldest first
 };
 
 // Any two of these, never all: where a backup brought back a segment without its list of rejects,
@@ -288,25 +292,29 @@ class Simulation {
     if (!host.process->writes_well()) {
       return;
     }
+    constexpr std::size_t kBackupsKept = 3;
     count(host, "backups");
-    host.backup = host.disk.save();
-    host.acked_at_backup.clear();
+    Host::Backup& backup = host.backups.emplace_back();
+    backup.image = host.disk.save();
     for (const SimDocument& document : documents_.all()) {
-      host.acked_at_backup.push_back(document.acked);
+      backup.acked.push_back(document.acked);
+    }
+    if (host.backups.size() > kBackupsKept) {
+      host.backups.pop_front();
     }
   }
 
   // Of what was acknowledged since, only what the store has by now is safe.
   void restore(Host& host) {
-    if (host.backup == nullptr || mixture_ == Mixture::no_restore) {
+    if (host.backups.empty() || mixture_ == Mixture::no_restore) {
       return;
     }
     die(host, Death::kill);
     count(host, "backups restored");
-    host.disk.load(*host.backup);
+    const Host::Backup& backup = host.backups[random_.below(host.backups.size())];
+    host.disk.load(*backup.image);
     for (SimDocument& document : documents_.all()) {
-      const bool held =
-          document.number < host.acked_at_backup.size() && host.acked_at_backup[document.number];
+      const bool held = document.number < backup.acked.size() && backup.acked[document.number];
       document.forgiven |= document.host == host.number && !held;
     }
     clock_.advance(minutes(20));  // nobody is quicker
