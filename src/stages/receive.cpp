@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint64_t kListenerToken = 0;  // connection ids begin at 1
 constexpr std::size_t kReadBytesMin = 16 * kKiB;
 constexpr auto kSweepInterval = std::chrono::seconds(1);
+// What passed beyond this between two sweeps was not spent reading: the process was stopped.
+constexpr MonotonicTime::duration kSweepCountedMax = 2 * kSweepInterval;
 constexpr auto kStallLookInterval = std::chrono::milliseconds(50);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -412,7 +414,8 @@ void Receiver::sweep(MonotonicTime now) {
     } else if (connection.bytes_framing.load() == 0 || pieces != feed.events_at_sweep) {
       feed.reading_time = {};
       feed.events_at_sweep = pieces;
-    } else if ((feed.reading_time += elapsed) >= options_.document_timeout) {
+    } else if ((feed.reading_time += std::min(elapsed, kSweepCountedMax)) >=
+               options_.document_timeout) {
       end_feed(feed, ConnectionEnd::timed_out);
     }
   }
