@@ -1,6 +1,7 @@
 #include "stages/receive.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -188,7 +189,18 @@ void Receiver::read_turn(Feed& feed) {
   }
 }
 
+// The machine may have less memory than the budget: that is waited for as room in the budget is.
 std::optional<Receiver::Room> Receiver::make_room(const Feed& feed) {
+  try {
+    return allocate_room(feed);
+  } catch (const std::bad_alloc&) {
+    log::limited(log::Level::error, "out of memory",
+                 {{"advice", "reading waits; lower MEMORY_MAX_BYTES or give the process more"}});
+    return std::nullopt;
+  }
+}
+
+std::optional<Receiver::Room> Receiver::allocate_room(const Feed& feed) {
   if (slab_.size() < std::min(kReadBytesMin, options_.slab_bytes)) {
     auto charge = shared_.ingest.try_charge(options_.slab_bytes);
     if (!charge) {

@@ -248,6 +248,22 @@ TEST_CASE("p5_time_in_which_the_process_was_stopped_is_no_time_of_reading") {
   CHECK(chunk->bytes.text() == "/>");
 }
 
+TEST_CASE("p4_memory_that_the_machine_cannot_give_is_waited_for") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  MESSAGE("a sanitizer ends the process where memory cannot be had");
+#else
+  Running::Setup setup;
+  setup.ingest_bytes = std::size_t{1} << 56;
+  setup.receiver.slab_bytes = std::size_t{1} << 55;
+  Running running(setup);
+  auto client = running.client();
+  REQUIRE(client.send("<a/>"));
+  CHECK_FALSE(running.next_within(200ms));
+  CHECK(running.ingest.bytes_used() == 0);
+  CHECK(running.books.connections_closed.load() == 0);
+#endif
+}
+
 TEST_CASE("n9_a_connection_over_the_limit_is_reset_and_counted") {
   Running::Setup setup;
   setup.limits = {1, 0};
