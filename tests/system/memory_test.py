@@ -15,6 +15,8 @@ import harness
 
 KIB, MIB = 1 << 10, 1 << 20
 RECEIVE_THREADS = 2
+# Whoever frees memory must leave it to the others, so there are many.
+MANY_THREADS = {"FRAME_THREADS": 4, "VALIDATE_THREADS": 4, "CONVERT_THREADS": 4}
 THREADS_MAX = 40
 # Of a stack of 8 MiB, what a thread touches.
 STACK_TOUCHED = 128 * KIB
@@ -106,7 +108,7 @@ def test_half_events_a_dead_store_and_a_slow_disk_at_once_stay_within_the_bound(
     store = scratch.fake_s3()
     server = scratch.server(MEMORY_MAX_BYTES="64MiB", SPOOL_MAX_BYTES="96MiB", MAX_FILE_SIZE="4MiB",
                             DOCUMENT_TIMEOUT=600, RECEIVE_THREADS=RECEIVE_THREADS,
-                            MAX_CONNECTIONS=2 * connections, **store.settings())
+                            MAX_CONNECTIONS=2 * connections, **MANY_THREADS, **store.settings())
     slow_down_syncs(scratch, server, 100)
     server.start()
     # It resets, or never answers.
