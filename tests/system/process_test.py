@@ -1,5 +1,6 @@
 """What befalls the process, rows P4, P5, P6 and P8: no memory, stopped and continued, a clock that
 steps, no descriptors."""
+import calendar
 import os
 import pathlib
 import resource
@@ -116,47 +117,41 @@ class SteppedClock:
 
 
 def test_p6_a_clock_that_steps_by_a_day_either_way_changes_no_order_and_no_rotation(scratch):
-    day = 24 * 3600
+    day, age = 24 * 3600, 1
     store = scratch.fake_s3()
-    server = scratch.server(ROTATION_INTERVAL="0.3", **store.settings())
+    server = scratch.server(ROTATION_INTERVAL=age, **store.settings())
     clock = SteppedClock(scratch, server)
     server.start()
     records, keys = [], []
 
-    def send(seconds, times=1):
-        for _ in range(times):
-            records.append(scratch.path / f"record-{len(records)}")
-            server.load("--count", 50, record=records[-1])
-            rotations = len(server.lines("segment rotated"))
-            harness.wait_for(lambda: len(server.lines("segment rotated")) > rotations
-                             or rotated_by_age(server, len(records)), "rotation by age", 20)
-            sent = evidence.read_record(*records)
-            harness.wait_for(lambda: len(evidence.stored_events(store.objects)) == len(sent.events),
-                             "delivery", 60)
-            [key] = set(evidence.data_objects(store.objects)) - set(keys)
-            keys.append(key)
-            off = time.mktime(time.strptime(key.split("/")[-1][:15], "%Y%m%d_%H%M%S")) \
-                - time.mktime(time.gmtime())
-            assert abs(off - seconds) < 600, f"{key} was not made {seconds} s from now"
+    def check_segment(seconds, step_to):
+        """Of one segment, received so far from now, within which the clock steps."""
+        rotations = len(server.lines("segment rotated"))
+        begin = time.monotonic()
+        records.append(scratch.path / f"record-{len(records)}")
+        server.load("--count", 50, record=records[-1])
+        clock.step(step_to)
+        rotated = harness.wait_for(lambda: server.lines("segment rotated")[rotations:], "rotation", 20)
+        assert rotated[0]["reason"] == "age"
+        assert time.monotonic() - begin > 0.8 * age, "it was rotated early"
+        sent = evidence.read_record(*records)
+        harness.wait_for(lambda: len(evidence.stored_events(store.objects)) == len(sent.events),
+                         "delivery", 60)
+        [key] = set(evidence.data_objects(store.objects)) - set(keys)
+        keys.append(key)
+        off = calendar.timegm(time.strptime(key.split("/")[-1][:15], "%Y%m%d_%H%M%S")) - time.time()
+        assert abs(off - seconds) < 600, f"{key} was not made {seconds} s from now"
 
-    send(0)
-    clock.step(day)
-    send(day)
-    clock.step(-day)
-    send(-day, times=2)
+    check_segment(0, step_to=day)
+    check_segment(day, step_to=-day)
+    check_segment(-day, step_to=-day)
     server.kill()
     server.start()
-    send(-day)
-    clock.step(0)
-    send(0)
+    check_segment(-day, step_to=0)
+    check_segment(0, step_to=0)
     server.stop()
     assert list(evidence.data_objects(store.objects)) == keys, "segments are not in order"
     evidence.assert_delivered(store, *records)
-
-
-def rotated_by_age(server, at_least):
-    return len([line for line in server.lines("segment rotated") if line["reason"] == "age"]) \
-        >= at_least
 
 
 # ---- P8

@@ -264,6 +264,35 @@ TEST_CASE("p4_memory_that_the_machine_cannot_give_is_waited_for") {
 #endif
 }
 
+TEST_CASE("n7_a_turn_takes_no_more_of_a_flood_than_its_share") {
+  Running::Setup setup;
+  setup.receiver.read_bytes_max = 4 * kKiB;
+  setup.receiver.read_bytes_per_turn = 16 * kKiB;
+  Running running(setup);
+  running.pause_reading.store(true);  // until all have sent
+  auto flood = running.client();
+  auto quiet = running.client();
+  auto flood_too = running.client();
+  const std::string many(100 * kKiB, 'x');
+  REQUIRE(flood.send(many));
+  REQUIRE(quiet.send("quiet"));
+  REQUIRE(flood_too.send(many));
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (running.books.connections_opened.load() < 3 &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  running.pause_reading.store(false);
+  running.receiver.wake();
+  std::size_t flooded = 0;
+  auto chunk = running.next();
+  for (; chunk && chunk->bytes.text() != "quiet"; chunk = running.next()) {
+    flooded += chunk->bytes.size();
+  }
+  REQUIRE(chunk);
+  CHECK(flooded <= 64 * kKiB);
+}
+
 TEST_CASE("n9_a_connection_over_the_limit_is_reset_and_counted") {
   Running::Setup setup;
   setup.limits = {1, 0};
