@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "common/platform/posix_filesystem.h"
 #include "common/s3/object_key.h"
 #include "common/s3/store_wait.h"
+#include "common/spool/segment_catalog.h"
+#include "common/spool/segment_state.h"
 #include "common/spool/spool_format_file.h"
 
 namespace sluice {
@@ -81,6 +84,33 @@ std::vector<std::string> prefixes_to_list(const Config& config) {
   return {config.prefix, config.quarantine_prefix};
 }
 
+// Before the ledger is read: what is uploaded meanwhile is in both, and waits no more.
+Status add_spool(Filesystem& filesystem, const Path& spool, Auditor& auditor) {
+  for (const bool set_aside : {false, true}) {
+    const Path directory = spool / (set_aside ? "quarantine" : std::string(to_string(Stream::xml)));
+    auto listing = list_segments(filesystem, directory);
+    if (!listing && listing.error().code == ENOENT) {
+      continue;
+    }
+    if (!listing) {
+      return listing.status();
+    }
+    for (const auto& entry : listing->segments) {
+      const auto state = inspect_segment(filesystem, directory, entry.id);
+      if (!state && state.error().code == ENOENT) {
+        continue;
+      }
+      if (!state) {
+        return state.status();
+      }
+      if (state->kind != SegmentState::Kind::empty) {
+        auditor.add_segment({entry.id, state->seal.summary.pieces(), set_aside});
+      }
+    }
+  }
+  return {};
+}
+
 int fail(int exit_code, const std::string& message) {
   std::fprintf(stderr, "sluice audit: %s\n", message.c_str());
   return exit_code;
@@ -104,10 +134,11 @@ int print(const AuditReport& report) {
   std::printf(
       "%s\n",
       fmt::format("{} objects there as the ledger says, {} bytes, {} events; {} lost, {} changed, "
-                  "{} doubled, {} segments incomplete; {} more of this instance without a line",
+                  "{} doubled, {} segments incomplete; {} more of this instance without a line; "
+                  "in the spool {} segments with {} events not uploaded yet, {} set aside",
                   report.objects, report.bytes, report.events, counts[Kind::lost],
                   counts[Kind::changed], counts[Kind::doubled], counts[Kind::incomplete],
-                  report.unlisted)
+                  report.unlisted, report.waiting, report.waiting_pieces, counts[Kind::set_aside])
           .c_str());
   return report.findings.empty() ? kExitClean : kExitFailed;
 }
@@ -124,6 +155,8 @@ std::string_view to_string(AuditFinding::Kind kind) {
       return "doubled";
     case AuditFinding::Kind::incomplete:
       return "incomplete";
+    case AuditFinding::Kind::set_aside:
+      return "set aside";
   }
   return "unknown";
 }
@@ -204,6 +237,20 @@ AuditReport Auditor::report() const {
            fmt::format("{} events in its objects, {} in the segment", sum.events, sum.pieces)});
     }
   }
+  for (const SpooledSegment& segment : spooled_) {
+    if (segments_.contains(segment.id)) {
+      continue;  // confirmed and not unlinked yet, or what is damaged of it
+    }
+    if (segment.set_aside) {
+      report.findings.push_back(
+          {Kind::set_aside, to_string(segment.id),
+           fmt::format("{} events in SPOOL_DIR/quarantine and nowhere else; its .why.json says why",
+                       segment.pieces)});
+    } else {
+      report.waiting += 1;
+      report.waiting_pieces += segment.pieces;
+    }
+  }
   return report;
 }
 
@@ -216,6 +263,10 @@ int audit_command(const Config& config) {
   }
   const std::vector<std::string> prefixes = prefixes_to_list(config);
   Auditor auditor(config.instance_id.empty() ? format->instance : config.instance_id, prefixes);
+  if (const Status added = add_spool(filesystem, config.spool_dir, auditor); !added) {
+    return fail(kExitSpool,
+                "SPOOL_DIR=" + config.spool_dir + " cannot be read: " + added.error().message);
+  }
   if (const Status read = read_ledger(filesystem, config.spool_dir,
                                       [&auditor](const LedgerEntry& entry) {
                                         auditor.add_line(entry);

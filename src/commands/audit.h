@@ -1,5 +1,6 @@
-// `sluice audit`: the ledger against a listing of the store. Finds what is lost, changed, doubled
-// or incomplete. Changes nothing, and may run beside a server.
+// `sluice audit`: the ledger against a listing of the store, and what lies in the spool against
+// both. Finds what is lost, changed, doubled, incomplete or set aside. Changes nothing, and may run
+// beside a server.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct AuditFinding {
     changed,     // both have it, with another size or ETag
     doubled,     // a second object of the same segment and kind, under another key
     incomplete,  // a segment's objects hold fewer or more events than it had
+    set_aside,   // a segment in the spool's quarantine, of which the store holds nothing
   };
   Kind kind = Kind::lost;
   std::string subject;  // a key, or a segment
@@ -29,16 +31,25 @@ struct AuditFinding {
 std::string_view to_string(AuditFinding::Kind kind);
 
 struct AuditReport {
-  std::uint64_t objects = 0;    // of the ledger that the store has, unchanged
-  std::uint64_t bytes = 0;      // of those
-  std::uint64_t events = 0;     // in those, rejected ones included
-  std::uint64_t unlisted = 0;   // of this instance, in the store without a line of the ledger
-  std::uint64_t elsewhere = 0;  // of the ledger, under prefixes that were not listed
+  std::uint64_t objects = 0;         // of the ledger that the store has, unchanged
+  std::uint64_t bytes = 0;           // of those
+  std::uint64_t events = 0;          // in those, rejected ones included
+  std::uint64_t unlisted = 0;        // of this instance, in the store without a line of the ledger
+  std::uint64_t elsewhere = 0;       // of the ledger, under prefixes that were not listed
+  std::uint64_t waiting = 0;         // segments in the spool that the ledger does not know
+  std::uint64_t waiting_pieces = 0;  // events and malformed runs in those that are sealed
   std::vector<AuditFinding> findings;  // by key or segment
 };
 
-// Pure: all lines, then the listed objects in any order, then the report. Memory grows with the
-// number of objects in the ledger, about 300 bytes each.
+// What the spool holds of a segment.
+struct SpooledSegment {
+  SegmentId id;
+  std::uint64_t pieces = 0;  // 0 where it is not sealed
+  bool set_aside = false;    // it lies in the spool's quarantine
+};
+
+// Pure: all lines, then the listed objects and the spool's segments in any order, then the report.
+// Memory grows with the number of objects in the ledger, about 300 bytes each.
 class Auditor {
  public:
   // `instance`: whose objects in the listing are ours. `prefixes`: what is listed.
@@ -47,6 +58,7 @@ class Auditor {
 
   void add_line(const LedgerEntry& entry);
   void add_object(const ListedObject& object);
+  void add_segment(const SpooledSegment& segment) { spooled_.push_back(segment); }
   [[nodiscard]] AuditReport report() const;
 
  private:
@@ -72,6 +84,7 @@ class Auditor {
   std::map<SegmentId, SegmentSum> segments_;
   // Every key that the ledger or the store has of a segment's "data", "raw" or "reasons".
   std::map<std::pair<SegmentId, std::string>, std::vector<std::string>> keys_;
+  std::vector<SpooledSegment> spooled_;
   std::uint64_t unlisted_ = 0;
 };
 

@@ -94,6 +94,19 @@ BooksDifference difference_of(const Books& books) {
                value_of(books.pieces_lost_to_damage))};
 }
 
+std::uint64_t difference_at_end(const Books& books) {
+  const BooksDifference difference = difference_of(books);
+  const std::int64_t bytes_on_the_way =
+      value_of(books.bytes_batched) -
+      (value_of(books.bytes_in_records) + value_of(books.bytes_dropped_unacked));
+  const std::int64_t pieces_on_the_way =
+      value_of(books.events_framed) + value_of(books.malformed_framed) -
+      (value_of(books.events_durable) + value_of(books.malformed_durable) +
+       value_of(books.pieces_dropped_unacked));
+  return static_cast<std::uint64_t>(std::abs(difference.bytes) + std::abs(difference.pieces) +
+                                    std::abs(bytes_on_the_way) + std::abs(pieces_on_the_way));
+}
+
 nlohmann::json books_to_json(const Books& books) {
   nlohmann::json json = nlohmann::json::object();
   for (const BookEntry& entry : kEntries) {

@@ -21,6 +21,10 @@ struct BooksDifference {
 };
 BooksDifference difference_of(const Books& books);
 
+// All by which the books do not balance once both halves have ended, as magnitudes: the above, and
+// what was framed and is neither durable nor counted as dropped. 0, or a bug.
+std::uint64_t difference_at_end(const Books& books);
+
 // Every counter by its name, and "difference": the sum of both as magnitudes.
 nlohmann::json books_to_json(const Books& books);
 // sluice_<counter>_total{stream="xml"}; gauges without _total.

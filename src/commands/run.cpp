@@ -2,6 +2,7 @@
 // egress_half hold the stages of a half and the queues between them.
 #include "commands/run.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -32,10 +33,19 @@ bool obey(Server& server, int signal) {
   }
 }
 
+// Else each thread keeps what it freed for itself, and memory that one stage returned to the budget
+// is not there for the next: docs/decisions/one-malloc-arena.md.
+void share_freed_memory() {
+#ifdef M_ARENA_MAX
+  ::mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 }  // namespace
 
 int run_command(const Config& config, const std::string& config_path) {
-  // Before any thread: they inherit what is blocked.
+  // Both before any thread: they inherit what is blocked.
+  share_freed_memory();
   const SignalWaiter signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   log::set_format(config.log_format);
   log::set_level(config.log_level);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "commands/books_page.h"
 #include "commands/exit_code.h"
 #include "commands/server_reports.h"
 #include "commands/store_of.h"
@@ -309,6 +310,7 @@ int Server::drain(const std::function<bool()>& wait) {
     hurry = wait();
   }
   stop_egress();
+  close_books(*stream_, books_);
   log_totals("server stopped");
   return kExitClean;
 }
@@ -325,6 +327,7 @@ int Server::fail() {
   ingest_->pipeline().cancel();
   ingest_->pipeline().join();
   stop_egress();
+  close_books(*stream_, books_);
   log_totals("server failed");
   return kExitHalfFailed;
 }
@@ -338,7 +341,8 @@ void Server::log_totals(std::string_view event) const {
                     {"quarantined", books_.pieces_quarantined.load()},
                     {"objects", books_.objects_uploaded.load()},
                     {"in_spool", books_.pieces_in_spool.load()},
-                    {"dropped_unacked", books_.pieces_dropped_unacked.load()}});
+                    {"dropped_unacked", books_.pieces_dropped_unacked.load()},
+                    {"difference", difference_at_end(books_)}});
 }
 
 void Server::add_reports() {

@@ -1,8 +1,11 @@
 #include "commands/server_reports.h"
 
 #include <chrono>
+#include <set>
 
 #include "common/base/utc_text.h"
+#include "common/log/log.h"
+#include "common/spool/segment_catalog.h"
 
 namespace sluice {
 namespace {
@@ -99,6 +102,21 @@ void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const Egres
   }
   if (egress != nullptr) {
     add_memory("egress", egress->memory());
+  }
+}
+
+void close_books(const StreamDirectory& stream, Books& books) {
+  const auto listing = list_segments(stream.filesystem(), stream.path());
+  if (!listing) {
+    log::warning("spool not listed", {{"error", listing.error().message}});
+    return;
+  }
+  std::set<std::uint64_t> there;
+  for (const auto& segment : listing->segments) {
+    there.insert(segment.id.num);
+  }
+  for (const auto& [num, pieces] : stream.pieces_by_num) {
+    books.pieces_in_spool -= there.contains(num) ? 0 : pieces;
   }
 }
 

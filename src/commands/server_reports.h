@@ -23,6 +23,10 @@ nlohmann::json credentials_to_json(const CredentialReport& report);
 void add_credential_metrics(MetricsPage& page, const CredentialReport& report);
 void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress);
 
+// Once both halves have ended: what Upload unlinked in its last moments, and Rotate was not told of
+// any more, is no longer counted as in the spool. Blocks.
+void close_books(const StreamDirectory& stream, Books& books);
+
 // What new segments' objects are made by.
 SegmentSettings segment_settings_of(const Config& config, const std::string& instance);
 

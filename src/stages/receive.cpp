@@ -1,6 +1,7 @@
 #include "stages/receive.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint64_t kListenerToken = 0;  // connection ids begin at 1
 constexpr std::size_t kReadBytesMin = 16 * kKiB;
 constexpr auto kSweepInterval = std::chrono::seconds(1);
+// What passed beyond this between two sweeps was not spent reading: the process was stopped.
+constexpr MonotonicTime::duration kSweepCountedMax = 2 * kSweepInterval;
 constexpr auto kStallLookInterval = std::chrono::milliseconds(50);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -186,7 +189,18 @@ void Receiver::read_turn(Feed& feed) {
   }
 }
 
+// The machine may have less memory than the budget: that is waited for as room in the budget is.
 std::optional<Receiver::Room> Receiver::make_room(const Feed& feed) {
+  try {
+    return allocate_room(feed);
+  } catch (const std::bad_alloc&) {
+    log::limited(log::Level::error, "out of memory",
+                 {{"advice", "reading waits; lower MEMORY_MAX_BYTES or give the process more"}});
+    return std::nullopt;
+  }
+}
+
+std::optional<Receiver::Room> Receiver::allocate_room(const Feed& feed) {
   if (slab_.size() < std::min(kReadBytesMin, options_.slab_bytes)) {
     auto charge = shared_.ingest.try_charge(options_.slab_bytes);
     if (!charge) {
@@ -412,7 +426,8 @@ void Receiver::sweep(MonotonicTime now) {
     } else if (connection.bytes_framing.load() == 0 || pieces != feed.events_at_sweep) {
       feed.reading_time = {};
       feed.events_at_sweep = pieces;
-    } else if ((feed.reading_time += elapsed) >= options_.document_timeout) {
+    } else if ((feed.reading_time += std::min(elapsed, kSweepCountedMax)) >=
+               options_.document_timeout) {
       end_feed(feed, ConnectionEnd::timed_out);
     }
   }

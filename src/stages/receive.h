@@ -87,6 +87,7 @@ class Receiver {
     bool from_slab = false;
   };
   std::optional<Room> make_room(const Feed& feed);
+  std::optional<Room> allocate_room(const Feed& feed);
   std::optional<Room> make_privileged_room(const Feed& feed);
   void deliver(Feed& feed, Chunk chunk);
   std::optional<MonotonicTime> count_events(Feed& feed);

@@ -55,21 +55,23 @@ MonotonicTime RemoteStore::soon() {
 }
 
 StoreError RemoteStore::fault(bool writes) {
-  switch (random_.below(writes ? 9 : 6)) {
+  // A look that is refused twice is given up, as one that is denied.
+  const std::uint64_t first = writes || weather.denials ? 0 : 2;
+  switch (first + random_.below((writes ? 9 : 6) - first)) {
     case 0:
-      return {.kind = StoreErrorKind::retry, .http_status = 500, .code = "InternalError"};
+      return {
+          .kind = StoreErrorKind::refresh_credentials, .http_status = 400, .code = "ExpiredToken"};
     case 1:
+      return {
+          .kind = StoreErrorKind::clock_skew, .http_status = 403, .code = "RequestTimeTooSkewed"};
+    case 2:
+      return {.kind = StoreErrorKind::retry, .http_status = 500, .code = "InternalError"};
+    case 3:
       return {.kind = StoreErrorKind::retry,
               .http_status = 503,
               .code = "SlowDown",
               .retry_after = milliseconds(random_.below(3000)),
               .slow_down = true};
-    case 2:
-      return {
-          .kind = StoreErrorKind::refresh_credentials, .http_status = 400, .code = "ExpiredToken"};
-    case 3:
-      return {
-          .kind = StoreErrorKind::clock_skew, .http_status = 403, .code = "RequestTimeTooSkewed"};
     case 4:
     case 5:
       return {.kind = StoreErrorKind::retry, .code = "Timeout"};

@@ -64,7 +64,7 @@ def test_kill_nine_during_recovery(scratch):
     evidence.assert_same(evidence.read_record(record), evidence.stored_events(server.objects))
 
 
-def test_sigterm_under_load(scratch):
+def test_p1_sigterm_under_load_loses_nothing_that_was_framed(scratch):
     server = scratch.server(MAX_FILE_SIZE="512KiB", SPOOL_SYNC_INTERVAL_MS=5).start()
     records = [scratch.path / f"record-{i}" for i in range(2)]
     short = harness.start_load(server.port, "--count", 2000, "--connections", 8, record=records[0])
@@ -79,6 +79,12 @@ def test_sigterm_under_load(scratch):
     assert len(sent.acknowledged()) == 2000
     stopped = server.lines("server stopped")
     assert len(stopped) == 1, "one line with the totals"
+    framed = stopped[0]["events"] + stopped[0]["malformed"]
+    assert framed > 2000 and not stopped[0]["dropped_unacked"], stopped[0]
+    assert framed == sum(stopped[0][name] for name in ("uploaded", "quarantined", "in_spool")), \
+        stopped[0]
+    cut = [end for (run, _), end in sent.ends.items() if run == 1]
+    assert cut and "fin" not in cut, "an event that was cut was acknowledged"
     server.start()
     server.stop()
     evidence.assert_same(sent, evidence.stored_events(server.objects),

@@ -134,6 +134,17 @@ class Server:
         self.signal(signal.SIGTERM)
         code = self.wait(seconds)
         assert code == expected, f"exit code {code}, not {expected}:\n" + self.log_tail()
+        if code == 0:
+            self.assert_books_balance()
+
+    def assert_books_balance(self):
+        """By the last line of a clean stop."""
+        stopped = self.lines("server stopped")
+        says_so = self.settings["SLUICE_LOG_FORMAT"] == "json" and \
+            self.settings.get("SLUICE_LOG_LEVEL", "info") in ("debug", "info")
+        assert len(stopped) == says_so, f"{len(stopped)} lines 'server stopped'\n" + self.log_tail()
+        for line in stopped:
+            assert line["difference"] == 0, f"the books do not balance: {line}"
 
     def kill(self):
         if self.running():

@@ -59,7 +59,7 @@ def test_events_each_of_which_needs_more_than_egress_has_go_out_in_parts(scratch
     assert [event.identifier for event in stored] == identifiers, "not all left the spool"
 
 
-def test_half_events_of_64_connections_beyond_the_memory_all_finish(scratch):
+def test_n2b_half_events_of_64_connections_beyond_the_memory_all_finish(scratch):
     server = scratch.server(MEMORY_MAX_BYTES="16MiB", MAX_MESSAGE_SIZE="1MiB").start()
     text = b"x" * 900_000
     events = [b"<EVENT><cn>%016x</cn><text>%s</text></EVENT>" % (i, text) for i in range(64)]

@@ -1,5 +1,6 @@
 """One server from outside: its starts and stops, its pages, its commands while it runs."""
 import json
+import pathlib
 import re
 import signal
 
@@ -31,18 +32,36 @@ def test_misspelt_variables_are_warned_about(scratch):
     server.stop()
 
 
-def test_second_instance_on_a_spool_exits_3_and_touches_nothing(scratch):
+def test_p7_a_second_instance_on_a_spool_exits_3_and_touches_nothing(scratch):
     server = scratch.server().start()
     server.send(SAMPLE)
-    before = {path: path.stat().st_mtime_ns for path in server.spool.rglob("*")}
+    server.signal(signal.SIGSTOP)  # what changes now is the second one's doing
+    harness.wait_for(lambda: is_stopped(server), "it has stopped")
+    before = listing(server.spool)
     second = scratch.server("second", SPOOL_DIR=server.spool).launch()
     assert second.wait() == 3, second.log_tail()
     assert str(server.spool) in second.log_text(), second.log_tail()
-    after = {path: path.stat().st_mtime_ns for path in server.spool.rglob("*")}
-    assert {path: time for path, time in after.items() if path in before} == before
+    assert listing(server.spool) == before
+    server.signal(signal.SIGCONT)
     server.send(SAMPLE)
     server.stop()
     assert len(evidence.stored_events(server.objects)) == 2
+
+
+def is_stopped(server):
+    """Every thread of it."""
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/stat")
+    return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
+
+def listing(directory):
+    """All that may be said of what lies there: times, sizes, rights, contents."""
+    found = {}
+    for path in [directory, *directory.rglob("*")]:
+        about = path.stat()
+        found[path] = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_blocks,
+                       about.st_mode, path.read_bytes() if path.is_file() else None)
+    return found
 
 
 def test_taken_port_is_named(scratch):
@@ -128,6 +147,19 @@ def test_spool_commands_read_what_a_kill_left(scratch):
     done = harness.run_sluice("spool", "verify", settings=server.settings, expected=None,
                               cwd=server.directory)
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_audit_counts_what_waits_in_the_spool_and_names_what_was_set_aside(scratch):
+    server = scratch.server().start()
+    server.send(SAMPLE)
+    server.kill()
+    assert "in the spool 1 segments with 0 events not uploaded yet, 0 set aside" in \
+        server.command("audit"), "it was not sealed"
+    [path] = (server.spool / "xml").glob("*01-*.wal")
+    path.rename(server.spool / "quarantine" / path.name)
+    audit = server.command("audit", expected=1)
+    assert re.search(r"^set aside +0{15}1-[0-9a-f]{16}: ", audit, re.MULTILINE), audit
+    assert "in the spool 0 segments with 0 events not uploaded yet, 1 set aside" in audit, audit
 
 
 def test_sigint_stops_like_sigterm(scratch):

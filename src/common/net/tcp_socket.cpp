@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +17,16 @@ namespace sluice {
 namespace {
 
 constexpr int kBacklog = 1024;
+
+// What stays for the spool, uploads and the admin server; a quarter where the limit is small.
+constexpr rlim_t kDescriptorsKept = 128;
+
+// Descriptors are given lowest first: all below this one are taken.
+bool leaves_too_few(int fd) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+         static_cast<rlim_t>(fd) + std::min(kDescriptorsKept, limit.rlim_cur / 4) >= limit.rlim_cur;
+}
 
 UniqueFd open_reserve() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -144,6 +155,10 @@ std::variant<TcpListener::Accepted, TcpListener::AcceptFault> TcpListener::accep
   socklen_t length = sizeof address;
   UniqueFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length,
                         SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (fd.valid() && leaves_too_few(fd.get())) {
+    TcpSocket(std::move(fd)).close_with_reset();
+    return AcceptFault::out_of_descriptors;
+  }
   if (fd.valid()) {
     apply_keepalive(fd.get(), keepalive);
     return Accepted{TcpSocket(std::move(fd)), to_peer(address)};

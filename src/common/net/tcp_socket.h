@@ -57,8 +57,10 @@ class TcpListener {
   };
   enum class AcceptFault : unsigned char {
     none_waiting,
-    out_of_descriptors,  // one waiting connection was closed to make that clear to its peer
-    transient,           // the peer gave up, or the network; try the next
+    // None are left but those kept for others than connections; one waiting connection was closed
+    // to make that clear to its peer.
+    out_of_descriptors,
+    transient,  // the peer gave up, or the network; try the next
   };
 
   // Resolves `host` (a name or an address; numeric is tried first), binds, listens. Port 0 takes a

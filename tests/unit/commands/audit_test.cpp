@@ -54,6 +54,9 @@ struct Fixture {
     for (const ListedObject& object : objects) {
       auditor.add_object(object);
     }
+    for (const SpooledSegment& segment : spooled) {
+      auditor.add_segment(segment);
+    }
     return auditor.report();
   }
   // The one thing that is wrong.
@@ -65,6 +68,7 @@ struct Fixture {
 
   std::vector<LedgerEntry> lines;
   std::vector<ListedObject> objects;
+  std::vector<SpooledSegment> spooled;
   std::vector<std::string> prefixes = {"xml-events/", "quarantine/"};
 };
 
@@ -135,6 +139,25 @@ TEST_CASE("a_segment_whose_objects_do_not_hold_its_events_is_incomplete") {
   fixture.lines.erase(fixture.lines.begin(), fixture.lines.begin() + 2);
   fixture.objects.erase(fixture.objects.begin(), fixture.objects.begin() + 2);
   CHECK(fixture.report().findings.empty());
+}
+
+TEST_CASE("what_waits_in_the_spool_is_counted_and_what_was_set_aside_is_a_finding") {
+  Fixture fixture;
+  fixture.spooled = {{.id = kSegment, .pieces = 10},  // confirmed, not unlinked yet
+                     {.id = {.num = 6, .uid = 1}, .pieces = 4},
+                     {.id = {.num = 7, .uid = 1}}};  // being written
+  AuditReport report = fixture.report();
+  CHECK(report.findings.empty());
+  CHECK(report.waiting == 2);
+  CHECK(report.waiting_pieces == 4);
+  fixture.spooled.push_back({.id = kSegment, .pieces = 10, .set_aside = true});  // for its damage
+  CHECK(fixture.report().findings.empty());
+  fixture.spooled.push_back({.id = {.num = 3, .uid = 2}, .pieces = 8, .set_aside = true});
+  const AuditFinding finding = fixture.finding();
+  CHECK(finding.kind == Kind::set_aside);
+  CHECK(finding.subject == to_string(SegmentId{.num = 3, .uid = 2}));
+  CHECK(finding.detail.starts_with("8 events in SPOOL_DIR/quarantine"));
+  CHECK(fixture.report().waiting == 2);
 }
 
 TEST_CASE("objects_of_this_instance_without_a_line_are_counted_and_others_are_none_of_ours") {

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "commands/server_reports.h"
+#include "spool_rig.h"
+
 using namespace sluice;
 
 TEST_CASE("books_that_balance_have_no_difference") {
@@ -26,6 +29,53 @@ TEST_CASE("books_that_balance_have_no_difference") {
   CHECK(json["difference_bytes"] == 4);
   CHECK(json["difference_pieces"] == -2);
   CHECK(json["difference"] == 6);
+}
+
+TEST_CASE("at_the_end_what_was_framed_is_durable_or_was_dropped") {
+  Books books;
+  books.bytes_received = 100;
+  books.bytes_batched = 100;
+  books.events_framed = 9;
+  books.malformed_framed = 1;
+  books.bytes_in_records = 70;
+  books.events_durable = 6;
+  books.malformed_durable = 1;
+  books.pieces_in_spool = 7;
+  books.bytes_dropped_unacked = 30;
+  books.pieces_dropped_unacked = 3;
+  CHECK(difference_at_end(books) == 0);
+  books.bytes_dropped_unacked -= 5;
+  CHECK(difference_at_end(books) == 5);
+  books.pieces_dropped_unacked += 2;
+  CHECK(difference_at_end(books) == 7);
+  books.pieces_in_spool += 10;  // and what differs at any time
+  books.bytes_separators += 20;
+  CHECK(difference_at_end(books) == 37);
+}
+
+TEST_CASE("what_was_unlinked_and_not_told_is_not_in_the_spool_when_the_books_are_closed") {
+  SpoolWorld world;
+  SpoolRig rig(world);
+  REQUIRE(rig.failure.empty());
+  const auto connection = rig.connect();
+  REQUIRE(rig.give(rig.batch(connection, {"<EVENT/>", "<EVENT/>"})));
+  REQUIRE(rig.give(SealNow{}));
+  while (rig.blocks.items.empty()) {
+    while (auto input = rig.to_rotate.try_pop()) {
+      REQUIRE(rig.rotator->process(std::move(*input), rig.blocks));
+    }
+    REQUIRE(rig.rotator->on_idle(rig.blocks));
+  }
+  CHECK(rig.books.pieces_in_spool == 2);
+  close_books(*rig.stream, rig.books);
+  CHECK(rig.books.pieces_in_spool == 2);
+  for (Block& block : rig.blocks.items) {
+    rig.store(std::move(block));
+  }
+  CHECK(rig.difference() == -2);
+  close_books(*rig.stream, rig.books);
+  CHECK(rig.difference() == 0);
+  CHECK(rig.books.pieces_in_spool == 0);
 }
 
 TEST_CASE("every_counter_is_in_the_books_and_in_the_metrics") {

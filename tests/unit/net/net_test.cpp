@@ -1,15 +1,19 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <thread>
+#include <vector>
 
 #include "common/net/connection_limits.h"
 #include "common/net/event_poller.h"
 #include "common/net/peer_address.h"
 #include "common/net/rate_limiter.h"
 #include "common/net/tcp_socket.h"
+#include "common/platform/unique_fd.h"
 #include "loopback_client.h"
 
 using namespace sluice;
@@ -79,6 +83,43 @@ TEST_CASE("close_with_reset_is_a_reset") {
   TcpSocket socket = accept_one(*listener);
   socket.close_with_reset();
   CHECK(client.ending() == LoopbackClient::Ending::reset);
+}
+
+TEST_CASE("p8_the_last_descriptors_are_kept_for_others_than_connections") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit small{80, before.rlim_max};  // 20 of them are kept
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &small) == 0);
+  std::vector<LoopbackClient> clients;
+  std::vector<TcpSocket> accepted;
+  EventPoller poller;
+  poller.add(listener->fd(), 1);
+  bool full = false;
+  while (!full && accepted.size() < 80) {
+    clients.emplace_back(listener->port());
+    (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+    auto outcome = listener->accept({});
+    if (auto* one = std::get_if<TcpListener::Accepted>(&outcome)) {
+      accepted.push_back(std::move(one->socket));
+    } else {
+      full = std::get<TcpListener::AcceptFault>(outcome) ==
+             TcpListener::AcceptFault::out_of_descriptors;
+    }
+  }
+  std::vector<UniqueFd> others;  // what else may still be opened
+  for (UniqueFd fd(::dup(0)); fd.valid(); fd = UniqueFd(::dup(0))) {
+    others.push_back(std::move(fd));
+  }
+  const std::size_t left = others.size();
+  others.clear();
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(full);
+  CHECK(left >= 19);
+  CHECK(left <= 21);
+  REQUIRE(clients.size() > 2);
+  CHECK(clients.back().ending() == LoopbackClient::Ending::reset);
 }
 
 // As when the process is killed: the kernel closes what is open.

@@ -29,7 +29,7 @@ std::string signature_in(const std::string& authorization_header) {
   return authorization_header.substr(authorization_header.rfind('=') + 1);
 }
 
-TEST_CASE("s3_get_object_is_signed_as_documented") {
+TEST_CASE("get_object_of_s3_is_signed_as_documented") {
   CHECK(authorization_of_s3(
             {.method = "GET", .path = "/test.txt", .headers = {{"Range", "bytes=0-9"}}}) ==
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
@@ -37,7 +37,7 @@ TEST_CASE("s3_get_object_is_signed_as_documented") {
         "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
 }
 
-TEST_CASE("s3_put_object_is_signed_as_documented") {
+TEST_CASE("put_object_of_s3_is_signed_as_documented") {
   const Request request{
       .method = "PUT",
       .path = "/test%24file.text",
@@ -48,7 +48,7 @@ TEST_CASE("s3_put_object_is_signed_as_documented") {
         "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
 }
 
-TEST_CASE("s3_bucket_requests_are_signed_as_documented") {
+TEST_CASE("requests_of_a_bucket_of_s3_are_signed_as_documented") {
   CHECK(signature_in(authorization_of_s3({.method = "GET", .query = "lifecycle"})) ==
         "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
   CHECK(signature_in(authorization_of_s3({.method = "GET", .query = "prefix=J&max-keys=2"})) ==
@@ -149,7 +149,7 @@ TEST_CASE("times_are_read_in_both_forms_of_iso_8601_and_in_no_other") {
   }
 }
 
-TEST_CASE("s3_paths_are_encoded_once_and_those_of_others_twice") {
+TEST_CASE("paths_of_s3_are_encoded_once_and_those_of_others_twice") {
   const Request request{.method = "GET", .path = "/a%20b/../c", .headers = {{"host", "h"}}};
   CHECK(canonical_request(request, PathRules::s3()).starts_with("GET\n/a%20b/../c\n"));
   CHECK(canonical_request(request, PathRules::others()).starts_with("GET\n/c\n"));
