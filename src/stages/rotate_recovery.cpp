@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "common/platform/crash_marks.h"
 #include "common/spool/segment_files.h"
 #include "stages/rotate.h"
 
@@ -95,6 +96,11 @@ void Rotator::sort(const SegmentId& id, SegmentState state) {
       }
       return;
     case SegmentState::Kind::unsealed: {
+      if (crashed_too_often(id)) {
+        account(id, 0);
+        ready_[{id.num, id.num}] = {id, true};
+        return;
+      }
       const Path path = segment_path(links_.stream.path(), id);
       auto file = links_.stream.filesystem().open(path, OpenMode::read_write);
       if (!file) {
@@ -125,6 +131,7 @@ bool Rotator::scan_step() {
   if (!scan_) {
     return false;
   }
+  const WorkingOn working_on(scan_->id);
   if (!scan_->done) {
     auto done = scan_->recovery.step(options_.scan_step_bytes);
     if (!done) {

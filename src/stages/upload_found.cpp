@@ -24,21 +24,20 @@ void Uploader::settle_lookups(Job& job) {
   if (!job.upload.looked()) {
     return;
   }
-  const auto& data = job.upload.object(ObjectRole::data);
-  const bool complete = data != nullptr && data->found() &&
-                        std::find(data->found()->metadata.begin(), data->found()->metadata.end(),
-                                  std::pair<std::string, std::string>("rejected", "0")) !=
-                            data->found()->metadata.end();
-  if (complete) {
-    // Nothing was rejected when that object was made: a stricter validator has no say any more.
+  if (job.upload.complete_in_store()) {
+    // Where nothing was rejected when its data object was made, a stricter validator has no say any
+    // more.
     job.looking = false;
-    job.all_found = true;
+    job.all_found = !job.upload.segment().raw;
     begin_ending(job, Ending::done);
     return;
   }
   job.not_before = writes_from(job.upload.segment());
   if (outside_.clock.now() >= job.not_before) {
     job.looking = false;
+    if (job.upload.segment().raw) {
+      job.upload.forget_other_objects();
+    }
     job.upload.allow_send();
   }
 }

@@ -1,0 +1,173 @@
+"""A segment of which the process dies: FAULTS P11, O20.
+
+The crashes are real: a library in front of libxml2 that has a bug, and events that hit it.
+"""
+import json
+import signal
+
+import evidence
+import harness
+
+PARSER = harness.BUILD / "tests" / "system" / "libcrashing_parser.so"
+POISON = b"<EVENT><cn>poison</cn><text>CRASH-THE-PARSER</text></EVENT>"
+
+
+def with_bug(server):
+    """From the next start on its parser dies of POISON."""
+    assert PARSER.exists(), f"{PARSER} is not built"
+    server.settings["LD_PRELOAD"] = PARSER
+    # Sanitizers want to come first, and write their report before the process ends.
+    server.settings["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0"
+    return server
+
+
+def died(server):
+    """It came to its end by a fatal signal, whatever a sanitizer makes of that."""
+    code = server.wait()
+    return code == -signal.SIGSEGV or (code != 0 and "Sanitizer" in server.log_text())
+
+
+def start_and_die(server):
+    server.launch()
+    assert died(server), f"exit code {server.process.returncode}:\n{server.log_tail()}"
+
+
+def marks(server):
+    return (server.spool / "CRASHES").read_text().splitlines()
+
+
+def crashing(server):
+    """The sentence about the segment that crashes."""
+    found = [one for one in server.status()["conditions"]
+             if one["name"].startswith("spool.crashing_segment:")]
+    return found[0] if found else None
+
+
+def with_segments(scratch, **settings):
+    """A spool with one segment of three that holds POISON, and what else was sent."""
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="1000", DRAIN_TIMEOUT="0.1",
+                            **store.settings(**settings)).start()
+    store.control("fault", match="^PUT", count=-1, kind="status", status=503, code="SlowDown")
+    records = [scratch.path / "before", scratch.path / "after"]
+    server.load("--count", 20, record=records[0])
+    seal(server)
+    server.send(POISON + b"<EVENT><cn>beside</cn></EVENT>")
+    seal(server)
+    server.load("--count", 20, record=records[1])
+    server.stop()
+    store.control("clear")
+    return store, with_bug(server), records
+
+
+def seal(server):
+    before = len(server.lines("segment rotated"))
+    server.signal(signal.SIGUSR1)
+    harness.wait_for(lambda: len(server.lines("segment rotated")) > before, "sealed")
+
+
+def raw_segments(store):
+    return {key: path for key, path in evidence.list_objects(store.objects, "quarantine/").items()
+            if key.endswith("_segment")}
+
+
+def test_p11_o20_a_segment_that_kills_three_processes_is_stored_as_it_is_and_the_others_go_on(scratch):
+    store, server, records = with_segments(scratch)
+    for count in (1, 2, 3):
+        start_and_die(server)
+        assert len(marks(server)) == count, marks(server)
+    segment = marks(server)[0].split()[1]
+    assert {line.split()[1] for line in marks(server)} == {segment}
+
+    server.start()  # the bug is still there
+    harness.wait_for(lambda: raw_segments(store), "the segment itself is stored")
+    (key, path), = raw_segments(store).items()
+    harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "it is set aside")
+    aside = server.spool / "quarantine" / f"seg-{segment}.wal"
+    assert evidence.segment_of(key) == (int(segment[:16], 16), segment[17:])
+    assert path.read_bytes() == aside.read_bytes()
+    harness.wait_for(lambda: len(evidence.stored_events(store.objects)) >= 40, "the others")
+    said = harness.wait_for(
+        lambda: key in (crashing(server) or {"message": ""})["message"] and crashing(server),
+        "the sentence")
+    assert said["severity"] == "alarm" and server.ready()
+    assert said["message"] in server.get("/ready")[1]
+    assert [line for line in server.lines("alarm raised") if line["message"] == said["message"]]
+    why = json.loads(aside.with_suffix(".why.json").read_text())
+    assert why["events"] == 2 and key in why["reason"], why
+    # What the sentence says to do, and the same from the object.
+    for file in (aside, path):
+        assert server.command("spool", "cat", file).encode() \
+            == POISON + b"\n<EVENT><cn>beside</cn></EVENT>\n"
+    harness.wait_for(lambda: server.status()["books"]["xml"]["pieces_in_spool"] == 0, "all done")
+    books = server.status()["books"]["xml"]
+    assert books["difference"] == 0 and books["pieces_set_aside"] == 2, books
+    server.stop()
+    evidence.assert_delivered(store, *records)
+    audit = server.command("audit")
+    assert "0 lost, 0 changed, 0 doubled, 0 segments incomplete; 0 more" in audit, audit
+
+    # Mended, it can be given back by hand.
+    del server.settings["LD_PRELOAD"]
+    aside.rename(server.spool / "xml" / aside.name)
+    server.start()
+    harness.wait_for(lambda: len(evidence.stored_events(store.objects)) == 42, "its events")
+    assert not marks(server)
+    server.stop()
+
+
+def test_p11_a_kill_between_the_object_and_setting_aside_stores_nothing_twice(scratch):
+    store, server, records = with_segments(scratch)
+    for _ in range(3):
+        start_and_die(server)
+    store.control("fault", match="^PUT .*_segment", count=1, kind="lost_reply")
+    store.control("fault", match="^HEAD .*_segment", skip=1, count=-1, kind="status", status=503)
+    server.start()
+    harness.wait_for(lambda: raw_segments(store), "the segment itself is stored")
+    server.kill()
+    assert not list((server.spool / "quarantine").glob("*.wal")), "the kill came too late"
+    store.control("clear")
+    server.start()
+    harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "it is set aside")
+    harness.wait_for(lambda: len(evidence.stored_events(store.objects)) >= 40, "the others")
+    server.stop()
+    assert len(raw_segments(store)) == 1
+    evidence.assert_delivered(store, *records)
+
+
+def test_p11_sigkill_never_counts(scratch):
+    store, server, records = with_segments(scratch)
+    del server.settings["LD_PRELOAD"]
+    store.control("fault", match="^PUT", count=-1, kind="status", status=503, code="SlowDown")
+    for _ in range(4):
+        server.start()
+        harness.wait_for(lambda: server.lines("upload retry"), "it is at work")
+        server.kill()
+        assert not marks(server)
+    store.control("clear")
+    server.start()
+    harness.wait_for(lambda: len(evidence.stored_events(store.objects)) >= 42, "all events")
+    assert not crashing(server) and not raw_segments(store)
+    server.stop()
+
+
+def test_p11_a_fourth_start_of_a_directory_store_does_the_same(scratch):
+    server = scratch.server(ROTATION_INTERVAL="1000")
+    with_bug(server).start()
+    server.send(POISON)
+    server.signal(signal.SIGUSR1)
+    assert died(server)
+    for _ in range(2):
+        start_and_die(server)
+    server.start()
+    aside = harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "set aside")
+    (_, path), = ((key, path) for key, path in evidence.list_objects(server.objects).items()
+                  if key.endswith("_segment"))
+    assert path.read_bytes() == aside[0].read_bytes()
+    server.send(b"<EVENT><cn>later</cn></EVENT>")
+    server.stop()
+    assert [event.identifier for event in evidence.stored_events(server.objects)] == ["later"]
+
+
+if __name__ == "__main__":
+    harness.main(globals())
