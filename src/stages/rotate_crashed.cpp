@@ -2,6 +2,7 @@
 // too often is looked into no more; it goes to Upload as it lies on the disk.
 #include <algorithm>
 
+#include "common/log/log.h"
 #include "common/platform/crash_marks.h"
 #include "common/spool/segment_image.h"
 #include "stages/rotate.h"
@@ -28,6 +29,17 @@ void Rotator::report_crashes(const SegmentId& id) {
                     "aside in " +
                         links_.stream.quarantine().string()
                   : std::string("it is tried again; keep the core dump and report it")));
+}
+
+void Rotator::forget_its_crashes(const SegmentId& id) {
+  if (links_.spool.crashes().of(id).times == 0) {
+    return;
+  }
+  const Status forgotten = forget_crashes(links_.stream.filesystem(), links_.spool.path(), id);
+  if (!forgotten) {
+    log::warning("crashes not forgotten",
+                 {{"segment", to_string(id)}, {"error", forgotten.error().message}});
+  }
 }
 
 // Of a segment that nobody sealed, and whose scan is what crashes, nothing is known but its header:

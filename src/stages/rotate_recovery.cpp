@@ -255,6 +255,7 @@ void Rotator::account(const SegmentId& id, std::uint64_t pieces) {
 
 void Rotator::forget(const SegmentId& id) {
   known_.erase(id.num);
+  forget_its_crashes(id);
   const auto pieces = links_.stream.pieces_by_num.find(id.num);
   if (pieces != links_.stream.pieces_by_num.end()) {
     links_.books.pieces_in_spool -= pieces->second;

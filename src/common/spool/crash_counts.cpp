@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 
+#include "common/base/buffer.h"
 #include "common/platform/crash_marks.h"
 #include "common/spool/segment_files.h"
 
@@ -52,6 +53,23 @@ CrashCounts::CrashCounts(Filesystem& filesystem, const Path& spool_dir,
   if (const Status written = replace_file(filesystem, path, kept); !written) {
     warnings.push_back(written.error().message + ": crashes are counted from what it said before");
   }
+}
+
+Status forget_crashes(Filesystem& filesystem, const Path& spool_dir, const SegmentId& segment) {
+  const Path path = crashes_path(spool_dir);
+  const auto content = read_file(filesystem, path, kFileBytesMax);
+  auto file = content ? filesystem.open(path, OpenMode::read_write) : content.error();
+  if (!file) {
+    return file.error();
+  }
+  const std::string name = to_string(segment);
+  const std::string blanks(name.size(), ' ');
+  Status status;
+  for (std::size_t at = content->find(name); at != std::string::npos && status;
+       at = content->find(name, at + name.size())) {
+    status = write_all(**file, as_bytes(blanks), at);
+  }
+  return status;
 }
 
 SegmentCrashes CrashCounts::of(const SegmentId& segment) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/base/result.h"
 #include "common/platform/filesystem.h"
 
 namespace sluice {
@@ -32,6 +33,11 @@ class CrashCounts {
  private:
   std::map<SegmentId, SegmentCrashes> crashes_;
 };
+
+// The segment is gone from its folder: should a person give it back, it begins anew. Makes its
+// lines in the file ones that do not verify, in place, so that a crash meanwhile still appends.
+// Blocks. Safe beside itself for other segments.
+Status forget_crashes(Filesystem& filesystem, const Path& spool_dir, const SegmentId& segment);
 
 Path crashes_path(const Path& spool_dir);
 

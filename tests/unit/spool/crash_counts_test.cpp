@@ -63,6 +63,16 @@ TEST_CASE_FIXTURE(
   CHECK(read().of(gone).times == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "p11_what_is_forgotten_is_so_for_its_segment_alone") {
+  write(mark(here) + mark(elsewhere) + mark(here));
+  REQUIRE(forget_crashes(filesystem, "/spool", here).ok());
+  CHECK(read_file(filesystem, path, kMiB).value().size() == 3 * kCrashMarkBytes);
+  const CrashCounts counts = read();
+  CHECK(counts.of(here).times == 0);
+  CHECK(counts.of(elsewhere).times == 1);
+  CHECK(read_file(filesystem, path, kMiB).value() == mark(elsewhere));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a_start_without_crashes_writes_nothing") {
   using Op = FaultFilesystem::Op;
   const auto writes = [&] { return filesystem.count(Op::write) + filesystem.count(Op::rename); };

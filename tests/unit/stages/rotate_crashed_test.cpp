@@ -76,10 +76,14 @@ TEST_CASE_FIXTURE(
   CHECK(rig.books.pieces_in_spool == 0);
   CHECK(rig.difference() == 0);
   CHECK(rig.budget.bytes_used() == 0);
-  // The next start has forgotten it.
+  // Given back by hand, it is a segment as any other.
   made.reset();
+  const Path name = segment_path("", ids[1]);
+  REQUIRE(world.filesystem.rename("/spool/quarantine" / name, "/spool/xml" / name).ok());
   made.emplace(world);
-  REQUIRE(made->failure.empty());
+  REQUIRE(made->egress().ok());
+  CHECK(stored_events(world).size() == 5);
+  CHECK(made->images.empty());
   CHECK(read_file(world.filesystem, crashes_path("/spool"), kMiB).value().empty());
 }
 
