@@ -28,7 +28,7 @@ void Rotator::report_crashes(const SegmentId& id) {
                   ? "it is looked into no more; the store gets it as it is, and then it is set "
                     "aside in " +
                         links_.stream.quarantine().string()
-                  : std::string("it is tried again; keep the core dump and report it")));
+                  : std::string("it is tried again; please report it")));
 }
 
 void Rotator::forget_its_crashes(const SegmentId& id) {

@@ -205,7 +205,11 @@ void Uploader::advance(Job& job) {
     settle_rejects(job);
   }
   if (job.ending == Ending::none && job.upload.all_done()) {
-    job.upload.segment().raw ? set_raw_aside(job) : begin_ending(job, Ending::done);
+    if (job.upload.segment().raw) {
+      set_raw_aside(job);
+    } else {
+      begin_ending(job, Ending::done);
+    }
   } else if (job.ending == Ending::none && only_quarantine_is_held(job)) {
     begin_ending(job, Ending::parked);
   }

@@ -3,7 +3,10 @@
 The crashes are real: a library in front of libxml2 that has a bug, and events that hit it.
 """
 import json
+import os
+import shutil
 import signal
+import subprocess
 
 import evidence
 import harness
@@ -16,8 +19,9 @@ def with_bug(server):
     """From the next start on its parser dies of POISON."""
     assert PARSER.exists(), f"{PARSER} is not built"
     server.settings["LD_PRELOAD"] = PARSER
-    # Sanitizers want to come first, and write their report before the process ends.
-    server.settings["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0"
+    # Sanitizers want to come first.
+    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") \
+        + ":verify_asan_link_order=0:detect_leaks=0"
     return server
 
 
@@ -66,8 +70,8 @@ def seal(server):
     harness.wait_for(lambda: len(server.lines("segment rotated")) > before, "sealed")
 
 
-def raw_segments(store):
-    return {key: path for key, path in evidence.list_objects(store.objects, "quarantine/").items()
+def raw_segments(objects):
+    return {key: path for key, path in evidence.list_objects(objects, "quarantine/").items()
             if key.endswith("_segment")}
 
 
@@ -80,8 +84,8 @@ def test_p11_o20_a_segment_that_kills_three_processes_is_stored_as_it_is_and_the
     assert {line.split()[1] for line in marks(server)} == {segment}
 
     server.start()  # the bug is still there
-    harness.wait_for(lambda: raw_segments(store), "the segment itself is stored")
-    (key, path), = raw_segments(store).items()
+    harness.wait_for(lambda: raw_segments(store.objects), "the segment itself is stored")
+    (key, path), = raw_segments(store.objects).items()
     harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "it is set aside")
     aside = server.spool / "quarantine" / f"seg-{segment}.wal"
     assert evidence.segment_of(key) == (int(segment[:16], 16), segment[17:])
@@ -123,7 +127,7 @@ def test_p11_a_kill_between_the_object_and_setting_aside_stores_nothing_twice(sc
     store.control("fault", match="^PUT .*_segment", count=1, kind="lost_reply")
     store.control("fault", match="^HEAD .*_segment", skip=1, count=-1, kind="status", status=503)
     server.start()
-    harness.wait_for(lambda: raw_segments(store), "the segment itself is stored")
+    harness.wait_for(lambda: raw_segments(store.objects), "the segment itself is stored")
     server.kill()
     assert not list((server.spool / "quarantine").glob("*.wal")), "the kill came too late"
     store.control("clear")
@@ -131,7 +135,7 @@ def test_p11_a_kill_between_the_object_and_setting_aside_stores_nothing_twice(sc
     harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "it is set aside")
     harness.wait_for(lambda: len(evidence.stored_events(store.objects)) >= 40, "the others")
     server.stop()
-    assert len(raw_segments(store)) == 1
+    assert len(raw_segments(store.objects)) == 1
     evidence.assert_delivered(store, *records)
 
 
@@ -147,7 +151,77 @@ def test_p11_sigkill_never_counts(scratch):
     store.control("clear")
     server.start()
     harness.wait_for(lambda: len(evidence.stored_events(store.objects)) >= 42, "all events")
-    assert not crashing(server) and not raw_segments(store)
+    assert not crashing(server) and not raw_segments(store.objects)
+    server.stop()
+
+
+def start_and_die_in_read(scratch, server, wal, number):
+    """Three times, in Rotate's read of this number from the segment `wal`."""
+    if not shutil.which("strace"):
+        raise harness.Skip("strace is not installed")
+    # It counts calls by thread.
+    server.wrapper = ["strace", "-D", "-f", "-qq", "-o", scratch.path / "strace", "-P", wal, "-e",
+                      "trace=pread64", "-e", f"inject=pread64:signal=SIGSEGV:when={number}"]
+    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
+        raise harness.Skip("strace may not trace")
+    for count in (1, 2, 3):
+        start_and_die(server)
+        assert len(marks(server)) == count, marks(server)
+    server.wrapper = ()
+
+
+def test_p11_a_segment_that_kills_three_scans_or_walks_is_stored_unread(scratch):
+    # What its thread reads: header, seal; of 2 MiB that nobody sealed three parts; header, and
+    # then the headers of the records.
+    for place, number in (("scan", 4), ("walk", 8)):
+        server = scratch.server(place, MAX_FILE_SIZE="64MiB", ROTATION_INTERVAL="1000").start()
+        record = scratch.path / f"record-{place}"
+        server.load("--count", 1000, "--connections", 1, record=record)
+        server.kill()  # nobody has sealed it
+        wal, = (one for one in (server.spool / "xml").glob("*.wal")
+                if b"<EVENT>" in one.read_bytes())
+        start_and_die_in_read(scratch, server, wal, number)
+        assert wal.with_suffix(".seal").exists() == (place == "walk")
+        held = wal.read_bytes()
+        server.start()
+        quarantine = server.spool / "quarantine"
+        harness.wait_for(lambda: list(quarantine.glob("*.wal")), "set aside")
+        (_, path), = raw_segments(server.objects).items()
+        assert (quarantine / wal.name).read_bytes() == held
+        stored = path.read_bytes()
+        assert stored == held if place == "scan" else stored.startswith(held.rstrip(b"\0"))
+        assert server.command("spool", "cat", path).count("<EVENT>") == 1000
+        server.stop()
+        for file in [*quarantine.glob("*.wal"), *quarantine.glob("*.seal")]:
+            file.rename(wal.parent / file.name)
+        server.start()
+        harness.wait_for(lambda: len(evidence.stored_events(server.objects)) == 1000, "its events")
+        server.stop()
+        evidence.assert_same(evidence.read_record(record), evidence.stored_events(server.objects))
+
+
+def test_p11_a_segment_much_larger_than_the_memory_is_stored_in_parts(scratch):
+    store = scratch.fake_s3()
+    server = scratch.server(MAX_FILE_SIZE="256MiB", ROTATION_INTERVAL="1000", DRAIN_TIMEOUT="0.1",
+                            MEMORY_MAX_BYTES="32MiB", **store.settings()).start()
+    store.control("fault", match="^(PUT|POST)", count=-1, kind="status", status=503,
+                  code="SlowDown")
+    server.load("--count", 100_000, record=scratch.path / "record")
+    server.send(POISON)
+    server.stop()
+    store.control("clear")
+    with_bug(server)
+    for _ in range(3):
+        start_and_die(server)
+    server.start()
+    aside = harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "set aside")
+    (_, path), = raw_segments(store.objects).items()
+    assert path.read_bytes() == aside[0].read_bytes()
+    assert path.stat().st_size > 48 << 20, path.stat().st_size
+    assert [write for write in store.control("log") if write["op"] == "part"]
+    memory = server.status()["memory"]["egress"]
+    assert memory["peak"] <= memory["max"], memory
     server.stop()
 
 
@@ -161,8 +235,7 @@ def test_p11_a_fourth_start_of_a_directory_store_does_the_same(scratch):
         start_and_die(server)
     server.start()
     aside = harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "set aside")
-    (_, path), = ((key, path) for key, path in evidence.list_objects(server.objects).items()
-                  if key.endswith("_segment"))
+    (_, path), = raw_segments(server.objects).items()
     assert path.read_bytes() == aside[0].read_bytes()
     server.send(b"<EVENT><cn>later</cn></EVENT>")
     server.stop()

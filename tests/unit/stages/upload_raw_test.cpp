@@ -221,5 +221,39 @@ TEST_CASE_FIXTURE(RawFixture,
   CHECK(object("_segment")->bytes == "image");
 }
 
+TEST_CASE("p11_a_large_raw_segment_lets_go_of_its_memory_while_its_prefix_refuses") {
+  UploadOptions options;
+  options.part_bytes = 1000;
+  RawFixture fixture(options);
+  fixture.store.faults = {
+      {.op = "create", .key_has = "quarantine/", .times = -1, .error = kDenied}};
+  const auto segment = fixture.again(*fixture.make_segment(1));
+  const auto block = [&](std::uint32_t index, bool last) {
+    ConvertedBlock made;
+    made.segment = segment;
+    made.index = index;
+    made.last = last;
+    auto room = fixture.budget.try_charge(700);
+    REQUIRE(room);
+    made.body = Buffer::copy_of(as_bytes(std::string(700, 'x')), std::move(*room));
+    REQUIRE(fixture.uploader->process(std::move(made), fixture.out));
+  };
+  block(0, false);
+  block(1, false);
+  REQUIRE(fixture.run_until([&] { return fixture.budget.bytes_used() == 0; }));
+  block(2, false);
+  CHECK(fixture.budget.bytes_used() == 0);
+  block(3, true);
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::parked);
+  fixture.store.faults.clear();
+  REQUIRE(fixture.run_to_outcomes(2));
+  REQUIRE(fixture.out.items[1].kind == Kind::postponed);
+  fixture.give_image(segment, {std::string(700, 'x'), std::string(2100, 'x')});
+  REQUIRE(fixture.run_to_outcomes(3));
+  CHECK(fixture.out.items[2].kind == Kind::set_aside);
+  CHECK(fixture.object("_segment")->bytes == std::string(2800, 'x'));
+}
+
 }  // namespace
 }  // namespace sluice
