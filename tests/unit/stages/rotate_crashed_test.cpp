@@ -104,9 +104,9 @@ TEST_CASE_FIXTURE(Fixture, "p11_o20_a_segment_that_crashed_the_process_is_named_
   options.rotator.segments_admitted_max = 0;
   std::optional<SpoolRig> rig(std::in_place, world, options);
   REQUIRE(rig->egress().ok());
-  CHECK(condition(*rig, ids[0]) ==
-        "the process died by SIGSEGV while it worked on segment " + to_string(ids[0]) +
-            ", 1 of 3 times: it is tried again; please report it");
+  CHECK(condition(*rig, ids[0]) == "the process died by SIGSEGV while it worked on segment " +
+                                       to_string(ids[0]) +
+                                       ", 1 of 3 times: it is tried again; please report it");
   CHECK(condition(*rig, ids[1]).find("3 of 3 times: it is looked into no more") !=
         std::string::npos);
   CHECK(condition(*rig, ids[2]).empty());
