@@ -107,7 +107,7 @@ class Rotator {
 
   [[nodiscard]] bool crashed_too_often(const SegmentId& id) const;
   void report_crashes(const SegmentId& id);
-  void forget_its_crashes(const SegmentId& id);
+  void forget_its_crashes(const SegmentId& id) const;
   Result<SegmentState> inspect_ready(const SegmentId& id);
   [[nodiscard]] BlockWalker::BlockRange next_raw_range() const;
 

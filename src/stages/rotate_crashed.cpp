@@ -31,7 +31,7 @@ void Rotator::report_crashes(const SegmentId& id) {
                   : std::string("it is tried again; please report it")));
 }
 
-void Rotator::forget_its_crashes(const SegmentId& id) {
+void Rotator::forget_its_crashes(const SegmentId& id) const {
   if (links_.spool.crashes().of(id).times == 0) {
     return;
   }

@@ -208,7 +208,7 @@ void SegmentUpload::finish() {
   finish_quarantine();
 }
 
-void SegmentUpload::finish_image() {
+void SegmentUpload::finish_image() const {
   if (!quarantine_dropped_) {
     object(ObjectRole::segment)->close({{"pieces", std::to_string(pieces_)}});
   }

@@ -93,7 +93,7 @@ class SegmentUpload {
   void finish();
   void finish_data();
   void finish_quarantine();
-  void finish_image();
+  void finish_image() const;
 
   SealedSegmentPtr segment_;
   Limits limits_;
