@@ -166,10 +166,8 @@ void SegmentUpload::take_rejected(ConvertedBlock& block) {
   }
 }
 
+// An object that gave up lets go of what comes.
 void SegmentUpload::take_image(ConvertedBlock& block) {
-  if (quarantine_dropped_) {
-    return;
-  }
   auto owner = std::make_shared<Buffer>(std::move(block.body));
   const std::span<const std::byte> bytes = owner->bytes();
   make_object(ObjectRole::segment).append(bytes, std::move(owner));
@@ -209,9 +207,7 @@ void SegmentUpload::finish() {
 }
 
 void SegmentUpload::finish_image() const {
-  if (!quarantine_dropped_) {
-    object(ObjectRole::segment)->close({{"pieces", std::to_string(pieces_)}});
-  }
+  object(ObjectRole::segment)->close({{"pieces", std::to_string(pieces_)}});
 }
 
 void SegmentUpload::finish_data() {

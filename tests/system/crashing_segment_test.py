@@ -1,6 +1,6 @@
 """A segment of which the process dies: FAULTS P11, O20.
 
-The crashes are real: a library in front of libxml2 that has a bug, and events that hit it.
+The crashes are real: libraries that have bugs, and events that hit them.
 """
 import json
 import os
@@ -11,29 +11,31 @@ import subprocess
 import evidence
 import harness
 
-PARSER = harness.BUILD / "tests" / "system" / "libcrashing_parser.so"
+BUGS = harness.BUILD / "tests" / "system" / "libcrashing_libraries.so"
 POISON = b"<EVENT><cn>poison</cn><text>CRASH-THE-PARSER</text></EVENT>"
+POISON_OF_ZSTD = POISON.replace(b"PARSER", b"COMPRESSOR")
 
 
-def with_bug(server):
-    """From the next start on its parser dies of POISON."""
-    assert PARSER.exists(), f"{PARSER} is not built"
-    server.settings["LD_PRELOAD"] = PARSER
+def with_bugs(server):
+    """From the next start on its parser dies of POISON, and its compressor of POISON_OF_ZSTD."""
+    assert BUGS.exists(), f"{BUGS} is not built"
+    server.settings["LD_PRELOAD"] = BUGS
     # Sanitizers want to come first.
     server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") \
         + ":verify_asan_link_order=0:detect_leaks=0"
     return server
 
 
-def died(server):
-    """It came to its end by a fatal signal, whatever a sanitizer makes of that."""
+def assert_died(server, fatal_signal=signal.SIGSEGV):
+    """It came to its end by the signal, whatever a sanitizer makes of that."""
     code = server.wait()
-    return code == -signal.SIGSEGV or (code != 0 and "Sanitizer" in server.log_text())
+    assert code == -fatal_signal or (code != 0 and "Sanitizer" in server.log_text()), \
+        f"exit code {code}:\n{server.log_tail()}"
 
 
-def start_and_die(server):
+def start_and_die(server, fatal_signal=signal.SIGSEGV):
     server.launch()
-    assert died(server), f"exit code {server.process.returncode}:\n{server.log_tail()}"
+    assert_died(server, fatal_signal)
 
 
 def marks(server):
@@ -61,7 +63,7 @@ def with_segments(scratch, **settings):
     server.load("--count", 20, record=records[1])
     server.stop()
     store.control("clear")
-    return store, with_bug(server), records
+    return store, with_bugs(server), records
 
 
 def seal(server):
@@ -211,7 +213,7 @@ def test_p11_a_segment_much_larger_than_the_memory_is_stored_in_parts(scratch):
     server.send(POISON)
     server.stop()
     store.control("clear")
-    with_bug(server)
+    with_bugs(server)
     for _ in range(3):
         start_and_die(server)
     server.start()
@@ -225,21 +227,22 @@ def test_p11_a_segment_much_larger_than_the_memory_is_stored_in_parts(scratch):
     server.stop()
 
 
-def test_p11_a_fourth_start_of_a_directory_store_does_the_same(scratch):
-    server = scratch.server(ROTATION_INTERVAL="1000")
-    with_bug(server).start()
-    server.send(POISON)
+def test_p11_a_segment_that_kills_three_compressors_goes_into_a_directory_as_it_is(scratch):
+    server = scratch.server(ROTATION_INTERVAL="1000", COMPRESSION="zstd")
+    with_bugs(server).start()
+    server.send(POISON_OF_ZSTD)
     server.signal(signal.SIGUSR1)
-    assert died(server)
+    assert_died(server, signal.SIGABRT)
     for _ in range(2):
-        start_and_die(server)
+        start_and_die(server, signal.SIGABRT)
+    assert [line.split()[0] for line in marks(server)] == 3 * ["ABRT"]
     server.start()
     aside = harness.wait_for(lambda: list((server.spool / "quarantine").glob("*.wal")), "set aside")
     (_, path), = raw_segments(server.objects).items()
     assert path.read_bytes() == aside[0].read_bytes()
     server.send(b"<EVENT><cn>later</cn></EVENT>")
     server.stop()
-    assert [event.identifier for event in evidence.stored_events(server.objects)] == ["later"]
+    assert len(evidence.data_objects(server.objects)) == 1
 
 
 if __name__ == "__main__":

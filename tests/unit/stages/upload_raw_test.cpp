@@ -129,21 +129,24 @@ TEST_CASE("p11_a_raw_segment_whose_objects_are_all_there_is_done") {
   }
 }
 
-TEST_CASE_FIXTURE(RawFixture, "p11_a_raw_segment_with_a_part_of_its_objects_is_stored_as_it_is") {
-  const auto segment = make_segment(2);
-  store.faults = {{.op = "put", .key_has = "reasons", .times = -1, .error = kUnavailable}};
-  give(segment, {{{"one"}, {"<bad"}}});
-  REQUIRE(run_until([&] { return store.objects.size() == 2; }));
-  restart();
-  store.faults.clear();
-  give_image(again(*segment), {"image"});
-  REQUIRE(run_to_outcomes(1));
-  CHECK(out.items[0].kind == Kind::set_aside);
-  CHECK(store.objects.size() == 3);
-  CHECK(object("_segment")->bytes == "image");
-  CHECK(object("_raw.reasons.jsonl") == nullptr);
-  REQUIRE(lines().size() == 1);
-  CHECK(lines()[0].object == "segment");
+TEST_CASE("p11_a_raw_segment_with_a_part_of_its_objects_is_stored_as_it_is") {
+  for (const char* missing : {"xml-events/", "_raw.xml", "_raw.reasons"}) {
+    CAPTURE(missing);
+    RawFixture fixture;
+    const auto segment = fixture.make_segment(2);
+    fixture.store.faults = {{.op = "put", .key_has = missing, .times = -1, .error = kUnavailable}};
+    fixture.give(segment, {{{"one"}, {"<bad"}}});
+    REQUIRE(fixture.run_until([&] { return fixture.store.objects.size() == 2; }));
+    fixture.restart();
+    fixture.store.faults.clear();
+    fixture.give_image(fixture.again(*segment), {"image"});
+    REQUIRE(fixture.run_to_outcomes(1));
+    CHECK(fixture.out.items[0].kind == Kind::set_aside);
+    CHECK(fixture.store.objects.size() == 3);
+    CHECK(fixture.object("_segment")->bytes == "image");
+    REQUIRE(fixture.lines().size() == 1);
+    CHECK(fixture.lines()[0].object == "segment");
+  }
 }
 
 TEST_CASE_FIXTURE(RawFixture,
