@@ -130,7 +130,7 @@ TEST_CASE("p11_a_raw_segment_whose_objects_are_all_there_is_done") {
 }
 
 TEST_CASE("p11_a_raw_segment_with_a_part_of_its_objects_is_stored_as_it_is") {
-  for (const char* missing : {"xml-events/", "_raw.xml", "_raw.reasons"}) {
+  for (const std::string missing : {"xml-events/", "_raw.xml", "_raw.reasons"}) {
     CAPTURE(missing);
     RawFixture fixture;
     const auto segment = fixture.make_segment(2);
