@@ -20,7 +20,7 @@ void Rotator::report_crashes(const SegmentId& id) {
   }
   const std::string died = "the process died by " + std::string(fatal_signal_name(crashes.signal)) +
                            " while it worked on segment " + to_string(id) + ", " +
-                           std::to_string(crashes.times) + " of " +
+                           std::to_string(std::min(crashes.times, options_.crashes_max)) + " of " +
                            std::to_string(options_.crashes_max) + " times: ";
   links_.conditions.raise(
       crashing_condition(id), Conditions::Severity::alarm,

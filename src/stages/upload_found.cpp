@@ -1,5 +1,4 @@
 // Uploader: what an earlier process left, in the spool and in the store.
-#include <algorithm>
 #include <utility>
 
 #include "common/log/log.h"

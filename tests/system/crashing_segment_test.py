@@ -209,7 +209,7 @@ def test_p11_a_segment_much_larger_than_the_memory_is_stored_in_parts(scratch):
                             MEMORY_MAX_BYTES="32MiB", **store.settings()).start()
     store.control("fault", match="^(PUT|POST)", count=-1, kind="status", status=503,
                   code="SlowDown")
-    server.load("--count", 100_000, record=scratch.path / "record")
+    server.load("--count", 30_000, record=scratch.path / "record")
     server.send(POISON)
     server.stop()
     store.control("clear")

@@ -65,7 +65,7 @@ class SignalStack {
     if (::sigaltstack(nullptr, &there) != 0 || (there.ss_flags & SS_DISABLE) == 0) {
       return;  // a sanitizer gave it one
     }
-    memory_ = std::make_unique<std::byte[]>(kSignalStackBytes);
+    memory_ = std::make_unique_for_overwrite<std::byte[]>(kSignalStackBytes);
     stack_t ours{};
     ours.ss_sp = memory_.get();
     ours.ss_size = kSignalStackBytes;
