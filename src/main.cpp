@@ -114,7 +114,8 @@ void add_spool_commands(CLI::App& app, Choice& choice) {
                          [](const std::string& dir) { return sluice::spool_ls(dir, std::cout); });
   });
   CLI::App* cat = spool->add_subcommand("cat", "the bytes of its events, a line feed after each");
-  cat->add_option("segment", choice.segment, "<num>-<uid> as ls prints it; all without one");
+  cat->add_option("segment", choice.segment,
+                  "<num>-<uid> as ls prints it, or the path of a segment's file; all without one");
   cat->callback([&choice] {
     choose_spool_command(choice, [&choice](const std::string& dir) {
       return sluice::spool_cat(dir, choice.segment, std::cout);

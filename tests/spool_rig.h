@@ -13,6 +13,7 @@
 
 #include "common/base/check.h"
 #include "common/spool/segment_files.h"
+#include "common/spool/segment_image.h"
 #include "common/spool/segment_reader.h"
 #include "common/spool/spool_directory.h"
 #include "fakes/fault_filesystem.h"
@@ -173,6 +174,10 @@ class SpoolRig {
   void store(Block block) {
     starved_after.fetch_add(1);  // this store sends nothing before a segment is whole
     const SealedSegment& segment = *block.segment;
+    if (segment.raw) {
+      store_image(block);
+      return;
+    }
     Buffer buffer = Buffer::allocate(block.end - block.begin, Charge());
     RecordBlock records;
     if (!read_records(*segment.file, segment.header, {block.begin, block.end}, buffer, records)) {
@@ -192,6 +197,22 @@ class SpoolRig {
     if (block.last) {
       confirm(segment, std::move(events));
       uploading_.erase(segment.id);
+    }
+  }
+
+  void store_image(const Block& block) {
+    const SealedSegment& segment = *block.segment;
+    std::string bytes(block.end - block.begin, '?');
+    CHECK_THAT(read_image(*segment.file, segment.header, segment.seal, block.begin,
+                          std::as_writable_bytes(std::span(bytes)))
+                   .ok());
+    CHECK_THAT(block.room.bytes() >= bytes.size() && images[segment.id].size() == block.begin);
+    images[segment.id] += bytes;
+    if (block.last && set_segment_aside(*stream, segment.id, {.reason = "raw"}).ok()) {
+      books.pieces_set_aside += segment.seal.summary.pieces();
+      found_at_start[segment.id] = segment.found_at_start;
+      RotateInput input(SegmentOutcome{segment.id, Stream::xml, SegmentOutcome::Kind::set_aside});
+      CHECK_THAT(to_rotate.try_push(input));
     }
   }
 
@@ -248,6 +269,7 @@ class SpoolRig {
   std::vector<std::pair<SegmentId, std::string>> handed_over;  // with their reasons
   std::vector<std::pair<std::uint64_t, std::uint32_t>> block_order;
   std::map<SegmentId, bool> found_at_start;
+  std::map<SegmentId, std::string> images;  // of raw segments
   std::uint64_t damaged_bytes = 0;
   bool postpone_first = false;
   std::optional<Spooler> spooler;

@@ -176,6 +176,7 @@ void Auditor::add_line(const LedgerEntry& entry) {
   sum.pieces = entry.last_sequence - entry.first_sequence + 1;
   sum.events += entry.events;
   sum.has_data = sum.has_data || entry.object != "reasons";
+  sum.is_raw = sum.is_raw || entry.object == "segment";
 }
 
 void Auditor::add_object(const ListedObject& object) {
@@ -231,7 +232,7 @@ AuditReport Auditor::report() const {
     }
   }
   for (const auto& [segment, sum] : segments_) {
-    if (sum.has_data && sum.events != sum.pieces) {
+    if (sum.has_data && !sum.is_raw && sum.events != sum.pieces) {
       report.findings.push_back(
           {Kind::incomplete, to_string(segment),
            fmt::format("{} events in its objects, {} in the segment", sum.events, sum.pieces)});

@@ -76,13 +76,14 @@ class Auditor {
     std::uint64_t pieces = 0;  // that it had
     std::uint64_t events = 0;  // in its objects
     bool has_data = false;     // a line of its data or raw object is there
+    bool is_raw = false;       // a line says that the segment itself is there, with all its events
   };
 
   std::string instance_;
   std::vector<std::string> prefixes_;
   std::map<std::string, Known> known_;  // by key
   std::map<SegmentId, SegmentSum> segments_;
-  // Every key that the ledger or the store has of a segment's "data", "raw" or "reasons".
+  // Every key that the ledger or the store has of a segment's "data", "raw" and so on.
   std::map<std::pair<SegmentId, std::string>, std::vector<std::string>> keys_;
   std::vector<SpooledSegment> spooled_;
   std::uint64_t unlisted_ = 0;

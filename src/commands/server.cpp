@@ -12,6 +12,7 @@
 #include "common/base/check.h"
 #include "common/base/utc_text.h"
 #include "common/log/log.h"
+#include "common/platform/crash_marks.h"
 #include "common/s3/s3_client.h"
 #include "common/s3/store_probe.h"
 #include "common/spool/ledger.h"
@@ -64,6 +65,9 @@ int Server::open_spool() {
   spool_ = std::move(std::get<std::unique_ptr<SpoolDirectory>>(opened));
   for (const std::string& warning : spool_->warnings()) {
     log::warning("spool", {{"message", warning}});
+  }
+  if (const Status marking = mark_crashes_in(crashes_path(spool_->path())); !marking) {
+    log::warning("crashes are not counted", {{"error", marking.error().message}});
   }
   instance_ = config_.instance_id.empty() ? spool_->format().instance : config_.instance_id;
   auto stream = spool_->stream(Stream::xml, segment_settings_of(config_, instance_));

@@ -183,6 +183,56 @@ Status write_pieces(const SegmentState& state, std::ostream& out, bool& damaged)
   }
 }
 
+// A segment wherever it lies: one of the spool's quarantine with what lies beside it, or a
+// `_segment` object under a name of any kind.
+Result<SegmentState> inspect_file(const Path& path) {
+  PosixFilesystem filesystem;
+  if (const auto id = segment_id_of(path.filename().string(), ".wal")) {
+    return inspect_segment(filesystem, path.has_parent_path() ? path.parent_path() : ".", *id);
+  }
+  SegmentState state;
+  auto file = filesystem.open(path, OpenMode::read);
+  if (!file) {
+    return file.error();
+  }
+  state.file = std::move(*file);
+  auto header = read_segment_header(*state.file);
+  if (!header) {
+    return fatal(path.string() + " is no segment: " + header.error().message);
+  }
+  state.header = *header;
+  auto seal = read_seal_record(*state.file, *header);
+  if (!seal) {
+    return seal.error();
+  }
+  state.kind = *seal ? SegmentState::Kind::sealed : SegmentState::Kind::unsealed;
+  if (*seal) {
+    state.seal = **std::move(seal);
+  }
+  return state;
+}
+
+int end_cat(const Status& status, bool damaged) {
+  if (damaged) {
+    complain(fatal("some records do not verify: see sluice spool verify"));
+  }
+  const int code = exit_code_of(status);
+  return damaged ? kExitFailed : code;
+}
+
+int spool_cat_file(const Path& path, std::ostream& out) {
+  auto state = inspect_file(path);
+  if (!state) {
+    return exit_code_of(state.status());
+  }
+  bool damaged = false;
+  if (!holds_records(*state)) {
+    return exit_code_of(fatal(path.string() + " holds no events: " + state->reason));
+  }
+  const Status status = write_pieces(*state, out, damaged);
+  return end_cat(status, damaged);
+}
+
 }  // namespace
 
 int spool_ls(const Path& dir, std::ostream& out) {
@@ -210,6 +260,9 @@ int spool_ls(const Path& dir, std::ostream& out) {
 }
 
 int spool_cat(const Path& dir, const std::string& segment, std::ostream& out) {
+  if (!segment.empty() && !parse_segment_id(segment)) {
+    return spool_cat_file(segment, out);
+  }
   bool found = segment.empty();
   bool damaged = false;
   const Status status = for_each_segment(dir, [&](Segment& candidate) -> Status {
@@ -222,11 +275,8 @@ int spool_cat(const Path& dir, const std::string& segment, std::ostream& out) {
   if (status && !found) {
     complain(fatal("no segment " + segment + " in " + dir.string()));
   }
-  if (damaged) {
-    complain(fatal("some records do not verify: see sluice spool verify"));
-  }
-  const int code = exit_code_of(status);
-  return found && !damaged ? code : kExitFailed;
+  const int code = end_cat(status, damaged);
+  return found ? code : kExitFailed;
 }
 
 int spool_verify(const Path& dir, std::ostream& out) {

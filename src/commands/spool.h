@@ -14,8 +14,9 @@ namespace sluice {
 int spool_ls(const Path& dir, std::ostream& out);
 
 // The exact bytes of all events and malformed runs, one after the other, each followed by a line
-// feed; of one segment ("<num>-<uid>" as `ls` joins them) or, where that is empty, of all. 0, or 1
-// where something could not be read.
+// feed; of one segment ("<num>-<uid>" as `ls` joins them, or the path of a file that is one: in the
+// spool's quarantine, or a `_segment` object) or, where that is empty, of all. 0, or 1 where
+// something could not be read.
 int spool_cat(const Path& dir, const std::string& segment, std::ostream& out);
 
 // Checks every CRC of every segment; a line each. 0, or 1 where something is damaged. The tail of a

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/platform/crash_marks.h"
+
 namespace sluice {
 
 namespace {
@@ -24,7 +26,12 @@ Status Converter::process(ValidatedBlock block, Outbox<ConvertedBlock>& out) {
   made.pieces = block.pieces;
   made.damaged_bytes = block.damaged_bytes;
   made.room = std::move(block.room);
+  if (block.segment->raw) {
+    made.body = std::move(block.source);
+    return out.push(std::move(made)) ? Status() : Status(cancelled());
+  }
 
+  const WorkingOn working_on(block.segment->id);
   ByteChain body;
   made.uncompressed_bytes = render(block, body);
   // Before the body is made: its memory is touched as the chain's pages go.

@@ -22,6 +22,10 @@ std::string_view to_string(ConnectionEnd end) {
   return "unknown";
 }
 
+std::string crashing_condition(const SegmentId& id) {
+  return "spool.crashing_segment:" + to_string(id);
+}
+
 std::size_t memory_of(const std::vector<RejectedPiece>& rejected) {
   std::size_t bytes =
       rejected.capacity() * sizeof(RejectedPiece) + rejected.size() * kRejectedUploadCost;

@@ -164,10 +164,18 @@ struct SealedSegment {
   SegmentSeal seal;                         // counts, digest, kept ranges
   std::optional<RejectList> known_rejects;  // from .rejects: decided by an earlier run
   bool found_at_start = false;  // by this process: its keys are looked up before the first PUT
+  // Earlier processes died of it too often: nobody looks into it, the segment itself is uploaded
+  // (common/spool/segment_image.h) and then set aside.
+  bool raw = false;
 };
 using SealedSegmentPtr = std::shared_ptr<const SealedSegment>;
 
-// Rotate -> Validate, in (segment, index) order. A run of whole records, about block_bytes.
+// The condition under which Rotate, and then Upload, says what becomes of a segment of which the
+// process died.
+std::string crashing_condition(const SegmentId& id);
+
+// Rotate -> Validate, in (segment, index) order. A run of whole records, about block_bytes; of a
+// raw segment a part of its image.
 struct Block {
   SealedSegmentPtr segment;
   std::uint32_t index = 0;
@@ -197,7 +205,8 @@ struct ValidatedBlock {
   SealedSegmentPtr segment;
   std::uint32_t index = 0;
   bool last = false;
-  Buffer source;                        // the block's bytes as read from disk; the tape points here
+  // The block's bytes as read from disk; the tape points here. Of a raw segment: of its image.
+  Buffer source;
   EventTape tape;                       // the accepted events, in order
   std::vector<RejectedPiece> rejected;  // in order
   std::uint64_t pieces = 0;             // events and malformed runs that the block held
@@ -211,6 +220,7 @@ struct ConvertedBlock {
   std::uint32_t index = 0;
   bool last = false;
   // The events, joined and compressed as whole gzip members or zstd frames; empty without events.
+  // Of a raw segment the part of its image.
   Buffer body;
   std::uint64_t uncompressed_bytes = 0;
   std::uint64_t events = 0;

@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/log/log.h"
+#include "common/platform/crash_marks.h"
 #include "common/spool/segment_catalog.h"
 #include "common/spool/segment_files.h"
 #include "common/xml/block_cost.h"
@@ -44,6 +45,9 @@ Status Rotator::process(RotateInput input, Outbox<Block>& /*out*/) {
     } else if (outcome->kind == SegmentOutcome::Kind::postponed) {
       ready_[{links_.stream.writing_num.load(), num}] = {outcome->id, true};
     } else {
+      if (outcome->kind == SegmentOutcome::Kind::done) {
+        links_.conditions.clear(crashing_condition(outcome->id));
+      }
       forget(outcome->id);
     }
   } else if (std::holds_alternative<DrainEgress>(input)) {
@@ -115,6 +119,7 @@ void Rotator::list(bool first) {
   for (const auto& segment : listing->segments) {
     if (segment.id.num < below && known_.insert(segment.id.num).second) {
       to_examine_.push_back(segment.id);
+      report_crashes(segment.id);
     }
   }
   if (!first) {
@@ -229,12 +234,11 @@ Status Rotator::admit(Outbox<Block>& out) {
       }
     }
     if (!admission_->range) {
-      auto range = admission_->walker.next();
+      auto range = next_range();
       if (!range) {
         return range.error();
       }
-      CHECK_THAT(range->has_value());
-      admission_->range = **range;
+      admission_->range = *range;
     }
     if (!dispatch(out)) {
       blocked_ = true;
@@ -243,6 +247,19 @@ Status Rotator::admit(Outbox<Block>& out) {
   }
   busy_ = true;
   return {};
+}
+
+Result<BlockWalker::BlockRange> Rotator::next_range() {
+  if (admission_->segment->raw) {
+    return next_raw_range();
+  }
+  const WorkingOn working_on(admission_->segment->id);
+  auto range = admission_->walker.next();
+  if (!range) {
+    return range.error();
+  }
+  CHECK_THAT(range->has_value());
+  return **range;
 }
 
 // Opens the first segment of the line, if one may go.
@@ -256,7 +273,7 @@ Status Rotator::begin_admission() {
   }
   const Ready ready = next->second;
   StreamDirectory& stream = links_.stream;
-  auto state = inspect_segment(stream.filesystem(), stream.path(), ready.id);
+  auto state = inspect_ready(ready.id);
   auto rejects = read_rejects(stream.filesystem(), stream.path(), ready.id);
   if (!state && state.error().code == ENOENT) {
     ready_.erase(next);
@@ -286,6 +303,7 @@ Status Rotator::begin_admission() {
   segment->seal = std::move(state->seal);
   segment->known_rejects = *std::move(rejects);
   segment->found_at_start = ready.found;
+  segment->raw = crashed_too_often(ready.id);
   BlockWalker walker(*segment->file, segment->header, segment->seal.kept,
                      segment->settings.block_bytes);
   in_egress_[ready.id.num] = ready.id;
@@ -296,8 +314,10 @@ Status Rotator::begin_admission() {
 // False: no room, in memory or in the queue.
 bool Rotator::dispatch(Outbox<Block>& out) {
   const auto range = *admission_->range;
-  auto room = room_for(
-      block_cost_bytes(admission_->segment->settings, range.end - range.begin, range.pieces));
+  const std::uint64_t bytes = range.end - range.begin;
+  auto room = room_for(admission_->segment->raw
+                           ? bytes
+                           : block_cost_bytes(admission_->segment->settings, bytes, range.pieces));
   if (!room) {
     return false;
   }

@@ -37,6 +37,7 @@ class Rotator {
     std::uint64_t scan_step_bytes = 4 * kMiB;
     std::chrono::nanoseconds retry_interval = std::chrono::seconds(1);
     std::chrono::nanoseconds admit_interval = std::chrono::milliseconds(5);
+    std::uint32_t crashes_max = 3;  // with which a segment is looked into no more
     DiskWatch::Options disk;
   };
 
@@ -100,8 +101,15 @@ class Rotator {
 
   Status admit(Outbox<Block>& out);
   Status begin_admission();
+  Result<BlockWalker::BlockRange> next_range();
   bool dispatch(Outbox<Block>& out);
   std::optional<Charge> room_for(std::size_t bytes);
+
+  [[nodiscard]] bool crashed_too_often(const SegmentId& id) const;
+  void report_crashes(const SegmentId& id);
+  void forget_its_crashes(const SegmentId& id) const;
+  Result<SegmentState> inspect_ready(const SegmentId& id);
+  [[nodiscard]] BlockWalker::BlockRange next_raw_range() const;
 
   const Options options_;
   Links links_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "common/platform/crash_marks.h"
 #include "common/spool/segment_files.h"
 #include "stages/rotate.h"
 
@@ -95,6 +96,11 @@ void Rotator::sort(const SegmentId& id, SegmentState state) {
       }
       return;
     case SegmentState::Kind::unsealed: {
+      if (crashed_too_often(id)) {
+        account(id, 0);
+        ready_[{id.num, id.num}] = {id, true};
+        return;
+      }
       const Path path = segment_path(links_.stream.path(), id);
       auto file = links_.stream.filesystem().open(path, OpenMode::read_write);
       if (!file) {
@@ -125,6 +131,7 @@ bool Rotator::scan_step() {
   if (!scan_) {
     return false;
   }
+  const WorkingOn working_on(scan_->id);
   if (!scan_->done) {
     auto done = scan_->recovery.step(options_.scan_step_bytes);
     if (!done) {
@@ -253,6 +260,7 @@ void Rotator::account(const SegmentId& id, std::uint64_t pieces) {
 
 void Rotator::forget(const SegmentId& id) {
   known_.erase(id.num);
+  forget_its_crashes(id);
   const auto pieces = links_.stream.pieces_by_num.find(id.num);
   if (pieces != links_.stream.pieces_by_num.end()) {
     links_.books.pieces_in_spool -= pieces->second;

@@ -88,7 +88,7 @@ Uploader::Job& Uploader::job_of(const SealedSegmentPtr& segment) {
                        .backoff = backoff_,
                        .clock = outside_.clock,
                        .observer = *this},
-                      before == confirmed_.end() ? std::array<bool, 3>{} : before->second.objects));
+                      before == confirmed_.end() ? PerObjectRole{} : before->second.objects));
     job->looking = segment->found_at_start;
     if (before != confirmed_.end() && before->second.lost > 0) {
       job->not_before = outside_.clock.now() + backoff_.delay(before->second.lost, {});
@@ -208,7 +208,11 @@ void Uploader::advance(Job& job) {
     release_quarantine(job);
   }
   if (job.ending == Ending::none && job.upload.all_done()) {
-    begin_ending(job, Ending::done);
+    if (job.upload.segment().raw) {
+      set_raw_aside(job);
+    } else {
+      begin_ending(job, Ending::done);
+    }
   } else if (job.ending == Ending::none && only_quarantine_is_held(job)) {
     begin_ending(job, Ending::parked);
   }
@@ -221,8 +225,9 @@ void Uploader::let_go_of_quarantine(Job& job) {
   const auto idle = [&](ObjectRole role) {
     return job.upload.object(role) == nullptr || job.upload.object(role)->idle();
   };
-  if (!job.looking && !job.upload.whole() && !job.upload.rejects().rejects.empty() &&
-      idle(ObjectRole::raw) && idle(ObjectRole::reasons) &&
+  const bool has_some = job.upload.segment().raw || !job.upload.rejects().rejects.empty();
+  if (!job.looking && !job.upload.whole() && has_some && idle(ObjectRole::raw) &&
+      idle(ObjectRole::reasons) && idle(ObjectRole::segment) &&
       settings.quarantine_prefix != settings.prefix &&
       gate_.closed(settings.quarantine_prefix, outside_.clock.now())) {
     job.upload.drop_quarantine();
@@ -304,6 +309,13 @@ void Uploader::begin_ending(Job& job, Ending ending) {
     }
   }
   job.upload.drop();
+}
+
+// The store has it as it is; what it needs is a person.
+void Uploader::set_raw_aside(Job& job) {
+  job.reason = "the process died of it again and again; the store has it as " +
+               job.upload.object(ObjectRole::segment)->key();
+  begin_ending(job, Ending::set_aside);
 }
 
 void Uploader::set_aside(Job& job, const ObjectUpload& upload) {

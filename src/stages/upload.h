@@ -101,7 +101,7 @@ class Uploader final : private ObjectUpload::Observer {
   };
   // What an earlier pass of a postponed segment has brought in.
   struct Confirmed {
-    std::array<bool, 3> objects{};
+    PerObjectRole objects{};
     std::uint32_t lost = 0;  // how often the store forgot a multipart upload of it
   };
 
@@ -125,6 +125,7 @@ class Uploader final : private ObjectUpload::Observer {
   [[nodiscard]] bool only_quarantine_is_held(const Job& job) const;
   void begin_ending(Job& job, Ending ending);
   void set_aside(Job& job, const ObjectUpload& upload);
+  void set_raw_aside(Job& job);
   [[nodiscard]] bool may_end(const Job& job) const;
   // True when the outcome may go out.
   bool end(Job& job);

@@ -89,12 +89,13 @@ bool Uploader::end_set_aside(Job& job) {
   }
   outside_.books.pieces_set_aside.fetch_add(segment.seal.summary.pieces(),
                                             std::memory_order_relaxed);
+  const Path file = outside_.stream.quarantine() / segment.path.filename();
   outside_.conditions.raise(
-      "upload.set_aside:" + to_string(segment.id), Conditions::Severity::alarm,
-      "segment " + to_string(segment.id) + " was set aside in " +
-          outside_.stream.quarantine().string() + ": " + job.reason + ". " + job.answer +
-          " Its events are in the .wal file there. Once the cause is gone, "
-          "stop the server and run: " +
+      segment.raw ? crashing_condition(segment.id) : "upload.set_aside:" + to_string(segment.id),
+      Conditions::Severity::alarm,
+      "segment " + to_string(segment.id) + " was set aside: " + job.reason + ". " +
+          (job.answer.empty() ? std::string() : job.answer + " ") + "`sluice spool cat " +
+          file.string() + "` prints its events. Once the cause is gone, stop the server and run: " +
           replay_command_of(segment.id));
   return true;
 }

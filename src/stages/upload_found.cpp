@@ -1,5 +1,4 @@
 // Uploader: what an earlier process left, in the spool and in the store.
-#include <algorithm>
 #include <utility>
 
 #include "common/log/log.h"
@@ -24,16 +23,20 @@ void Uploader::settle_lookups(Job& job) {
   if (!job.upload.looked()) {
     return;
   }
-  if (job.upload.found_complete()) {
-    // A stricter validator has no say any more.
+  if (job.upload.complete_in_store()) {
+    // Where nothing was rejected when its data object was made, a stricter validator has no say any
+    // more.
     job.looking = false;
-    job.all_found = true;
+    job.all_found = !job.upload.segment().raw;
     begin_ending(job, Ending::done);
     return;
   }
   job.not_before = writes_from(job.upload.segment());
   if (outside_.clock.now() >= job.not_before) {
     job.looking = false;
+    if (job.upload.segment().raw) {
+      job.upload.forget_other_objects();
+    }
     job.upload.allow_send();
   }
 }
@@ -70,7 +73,7 @@ void Uploader::release_quarantine(Job& job) {
       job.not_before = from;
       return;
     }
-    if (job.upload.found_complete()) {
+    if (job.upload.complete_in_store()) {
       job.all_found = true;
       begin_ending(job, Ending::done);
       return;
@@ -80,8 +83,9 @@ void Uploader::release_quarantine(Job& job) {
       return;
     }
   }
-  job.upload.allow_publish(ObjectRole::raw);
-  job.upload.allow_publish(ObjectRole::reasons);
+  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons, ObjectRole::segment}) {
+    job.upload.allow_publish(role);
+  }
   job.quarantine_released = true;
 }
 

@@ -59,9 +59,10 @@ void Uploader::write_lines(Job& job) {
     }
     // A lost reply is found as an object, too: then it was this process that stored it.
     const bool was_there = object->found() && object->attempts() <= 1;
-    const std::uint64_t events = role == ObjectRole::data  ? upload.events()
-                                 : role == ObjectRole::raw ? upload.rejects().rejects.size()
-                                                           : 0;
+    const std::uint64_t events = role == ObjectRole::data      ? upload.events()
+                                 : role == ObjectRole::raw     ? upload.rejects().rejects.size()
+                                 : role == ObjectRole::segment ? upload.pieces()
+                                                               : 0;
     // What was found may have other bytes than ours would be: a newer compressor's.
     const std::uint64_t bytes =
         object->found() && object->found()->bytes > 0 ? object->found()->bytes : object->bytes();

@@ -42,6 +42,8 @@ std::string_view to_string(ObjectRole role) {
       return "raw";
     case ObjectRole::reasons:
       return "reasons";
+    case ObjectRole::segment:
+      return "segment";
   }
   return "unknown";
 }
@@ -61,7 +63,7 @@ std::string reason_line(const RejectedPiece& piece, std::uint64_t offset) {
 }
 
 SegmentUpload::SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUpload::Outside outside,
-                             std::array<bool, 3> confirmed)
+                             PerObjectRole confirmed)
     : segment_(std::move(segment)),
       limits_(limits),
       outside_(outside),
@@ -74,10 +76,18 @@ SegmentUpload::SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUplo
   // Whatever an earlier process may have stored is looked up before anything else.
   if (segment_->found_at_start && outside_.store.capabilities().metadata) {
     for (const ObjectRole role : kObjectRoles) {
-      make_object(role);
+      if (role != ObjectRole::segment || segment_->raw) {
+        make_object(role);
+      }
     }
   } else {
     may_send_ = true;
+  }
+  if (segment_->raw) {
+    // Nobody looks into it: what is known of it was known before.
+    rejects_ = segment_->known_rejects.value_or(RejectList());
+    pieces_ = segment_->seal.summary.pieces();
+    events_ = pieces_ - std::min<std::uint64_t>(pieces_, rejects_.rejects.size());
   }
 }
 
@@ -118,6 +128,10 @@ void SegmentUpload::take(ConvertedBlock block) {
   if (dropping_) {
     return;
   }
+  if (segment_->raw) {
+    take_image(block);
+    return;
+  }
   if (!block.rejected.empty()) {
     take_rejected(block);
   }
@@ -153,6 +167,13 @@ void SegmentUpload::take_rejected(ConvertedBlock& block) {
   }
 }
 
+// An object that gave up lets go of what comes.
+void SegmentUpload::take_image(ConvertedBlock& block) {
+  auto owner = std::make_shared<Buffer>(std::move(block.body));
+  const std::span<const std::byte> bytes = owner->bytes();
+  make_object(ObjectRole::segment).append(bytes, std::move(owner));
+}
+
 void SegmentUpload::take_events(ConvertedBlock& block) {
   struct Owner {
     Buffer body;
@@ -178,8 +199,16 @@ void SegmentUpload::finish() {
   if (dropping_) {
     return;
   }
+  if (segment_->raw) {
+    finish_image();
+    return;
+  }
   finish_data();
   finish_quarantine();
+}
+
+void SegmentUpload::finish_image() const {
+  object(ObjectRole::segment)->close({{"pieces", std::to_string(pieces_)}});
 }
 
 void SegmentUpload::finish_data() {
@@ -223,7 +252,7 @@ void SegmentUpload::finish_quarantine() {
 
 void SegmentUpload::drop_quarantine() {
   quarantine_dropped_ = true;
-  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons}) {
+  for (const ObjectRole role : {ObjectRole::raw, ObjectRole::reasons, ObjectRole::segment}) {
     if (object(role) != nullptr) {
       object(role)->give_up();
     }
@@ -276,13 +305,24 @@ ObjectUpload& SegmentUpload::make_object(ObjectRole role) {
   ObjectUpload::Plan plan;
   plan.prefix =
       role == ObjectRole::data ? segment_->settings.prefix : segment_->settings.quarantine_prefix;
-  plan.name.key = role == ObjectRole::data  ? keys_.data
-                  : role == ObjectRole::raw ? keys_.raw
-                                            : keys_.reasons;
-  plan.name.content_type = role == ObjectRole::data
-                               ? std::string(content_type(segment_->settings.format))
-                           : role == ObjectRole::raw ? "application/xml"
-                                                     : "application/x-ndjson";
+  switch (role) {
+    case ObjectRole::data:
+      plan.name.key = keys_.data;
+      plan.name.content_type = content_type(segment_->settings.format);
+      break;
+    case ObjectRole::raw:
+      plan.name.key = keys_.raw;
+      plan.name.content_type = "application/xml";
+      break;
+    case ObjectRole::reasons:
+      plan.name.key = keys_.reasons;
+      plan.name.content_type = "application/x-ndjson";
+      break;
+    case ObjectRole::segment:
+      plan.name.key = keys_.segment;
+      plan.name.content_type = "application/octet-stream";
+      break;
+  }
   plan.name.metadata = base_metadata();
   plan.look_first = segment_->found_at_start && outside_.store.capabilities().metadata &&
                     !confirmed_[index_of(role)];
@@ -311,6 +351,9 @@ ObjectUpload& SegmentUpload::make_object(ObjectRole role) {
 }
 
 bool SegmentUpload::needs(ObjectRole role) const {
+  if (segment_->raw || role == ObjectRole::segment) {
+    return segment_->raw && role == ObjectRole::segment;
+  }
   return role == ObjectRole::data ? has_events_ : !rejects_.rejects.empty();
 }
 
@@ -324,10 +367,13 @@ bool SegmentUpload::looked() const {
 }
 
 bool SegmentUpload::decided_otherwise() const {
+  if (segment_->raw) {
+    return false;  // nothing is decided: it is stored unread
+  }
   const std::string ours = rejects_.hash();
   bool differs = false;
   bool all_there = true;
-  for (const ObjectRole role : kObjectRoles) {
+  for (const ObjectRole role : {ObjectRole::data, ObjectRole::raw, ObjectRole::reasons}) {
     const auto& upload = object(role);
     if (confirmed_[index_of(role)]) {
       continue;
@@ -344,17 +390,35 @@ bool SegmentUpload::decided_otherwise() const {
   return differs && !all_there && outside_.store.capabilities().metadata;
 }
 
-bool SegmentUpload::found_complete() const {
-  const auto& data = object(ObjectRole::data);
-  return data != nullptr && data->found() &&
-         metadata_value(data->found()->metadata, "rejected") == "0";
-}
-
 void SegmentUpload::forget_unneeded() {
   for (const ObjectRole role : kObjectRoles) {
     if (!needs(role)) {
       objects_[index_of(role)].reset();
     }
+  }
+}
+
+bool SegmentUpload::complete_in_store() const {
+  const auto is_there = [&](ObjectRole role) {
+    return object(role) != nullptr && object(role)->found();
+  };
+  const bool has_data = is_there(ObjectRole::data);
+  if (has_data && metadata_value(object(ObjectRole::data)->found()->metadata, "rejected") == "0") {
+    return true;
+  }
+  if (!segment_->raw) {
+    return false;  // its objects are made again, and each is judged alone
+  }
+  const bool has_rejects = is_there(ObjectRole::raw) && is_there(ObjectRole::reasons);
+  if (!segment_->known_rejects) {
+    return has_data && has_rejects;
+  }
+  return (events_ == 0 || has_data) && (rejects_.rejects.empty() || has_rejects);
+}
+
+void SegmentUpload::forget_other_objects() {
+  for (const ObjectRole role : {ObjectRole::data, ObjectRole::raw, ObjectRole::reasons}) {
+    objects_[index_of(role)].reset();
   }
 }
 

@@ -1,6 +1,6 @@
 // SegmentUpload: what Upload holds of one segment on its way into the store: its blocks, put back
-// in order, and the up to three objects made from them. Knows nothing of requests and retries,
-// which are the objects', and nothing of the spool, which is the Uploader's.
+// in order, and the objects made from them: up to three, or of a raw segment one. Knows nothing of
+// requests and retries, which are the objects', and nothing of the spool, which is the Uploader's.
 #pragma once
 
 #include <array>
@@ -18,8 +18,10 @@
 namespace sluice {
 
 // Which of a segment's objects.
-enum class ObjectRole : std::uint8_t { data, raw, reasons };
-inline constexpr std::array kObjectRoles{ObjectRole::data, ObjectRole::raw, ObjectRole::reasons};
+enum class ObjectRole : std::uint8_t { data, raw, reasons, segment };
+inline constexpr std::array kObjectRoles{ObjectRole::data, ObjectRole::raw, ObjectRole::reasons,
+                                         ObjectRole::segment};
+using PerObjectRole = std::array<bool, kObjectRoles.size()>;
 std::string_view to_string(ObjectRole role);
 
 class SegmentUpload {
@@ -32,7 +34,7 @@ class SegmentUpload {
   // `confirmed`: objects that an earlier pass of this process has brought in; their bytes are
   // dropped.
   SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUpload::Outside outside,
-                std::array<bool, 3> confirmed);
+                PerObjectRole confirmed);
 
   // In any order.
   void add(ConvertedBlock block);
@@ -54,8 +56,10 @@ class SegmentUpload {
   // The store has objects of this segment, not all, and what was rejected when they were made is
   // not what is rejected now: others beside them would hold events twice, or leave some out.
   [[nodiscard]] bool decided_otherwise() const;
-  // The data object is there, and nothing was rejected when it was made.
-  [[nodiscard]] bool found_complete() const;
+  // What was found is all that could be made of the segment.
+  [[nodiscard]] bool complete_in_store() const;
+  // Of a raw segment, once looked up: nothing but itself is stored.
+  void forget_other_objects();
   // Objects that were looked up, and that nothing is to be stored under.
   void forget_unneeded();
   // Once whole, and what is not needed forgotten.
@@ -90,23 +94,25 @@ class SegmentUpload {
   void take(ConvertedBlock block);
   void take_events(ConvertedBlock& block);
   void take_rejected(ConvertedBlock& block);
+  void take_image(ConvertedBlock& block);
   void finish();
   void finish_data();
   void finish_quarantine();
+  void finish_image() const;
 
   SealedSegmentPtr segment_;
   Limits limits_;
   ObjectUpload::Outside outside_;
-  std::array<bool, 3> confirmed_;
+  PerObjectRole confirmed_;
   ObjectKeys keys_;
   std::shared_ptr<const ObjectFrame> frame_;
-  std::array<std::shared_ptr<ObjectUpload>, 3> objects_;
+  std::array<std::shared_ptr<ObjectUpload>, kObjectRoles.size()> objects_;
   std::map<std::uint32_t, ConvertedBlock> early_;  // blocks whose forerunners are still to come
   std::uint32_t next_index_ = 0;
   bool whole_ = false;
   bool dropping_ = false;
   bool quarantine_dropped_ = false;
-  std::array<bool, 3> may_publish_{};
+  PerObjectRole may_publish_{};
   bool may_send_ = false;
   bool has_events_ = false;
   std::uint64_t events_ = 0;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "common/platform/crash_marks.h"
+#include "common/spool/segment_image.h"
 #include "common/xml/block_cost.h"
 #include "common/xml/xml_prolog.h"
 
@@ -30,6 +32,10 @@ const Reject* known_reject(const SealedSegment& segment, std::uint32_t index) {
 }  // namespace
 
 Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
+  if (block.segment->raw) {
+    return pass_on(std::move(block), out);
+  }
+  const WorkingOn working_on(block.segment->id);
   ValidatedBlock made;
   made.segment = block.segment;
   made.index = block.index;
@@ -66,6 +72,24 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
   made.room = std::move(block.room);
   const std::size_t room = made.room.bytes();
   made.room.shrink_to(std::min(room, within_room(held, room, books_) + output_max));
+  return out.push(std::move(made)) ? Status() : Status(cancelled());
+}
+
+Status Validator::pass_on(Block block, Outbox<ValidatedBlock>& out) {
+  const SealedSegment& segment = *block.segment;
+  ValidatedBlock made;
+  made.index = block.index;
+  made.last = block.last;
+  const std::size_t bytes = block.end - block.begin;
+  made.source =
+      Buffer::allocate(bytes, block.room.split(within_room(bytes, block.room.bytes(), books_)));
+  if (Status status = read_image(*segment.file, segment.header, segment.seal, block.begin,
+                                 made.source.writable());
+      !status) {
+    return status;
+  }
+  made.room = std::move(block.room);
+  made.segment = std::move(block.segment);
   return out.push(std::move(made)) ? Status() : Status(cancelled());
 }
 

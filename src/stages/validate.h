@@ -1,6 +1,7 @@
 // Validate: blocks in, what stands in them out: the accepted events as a tape over the bytes that
 // were read, the rejected pieces with their exact bytes and the reason. Reads with pread; blocks of
-// one segment may be on any number of Validators at a time, a thread each.
+// one segment may be on any number of Validators at a time, a thread each. Where it crashes, the
+// next start knows the segment.
 #pragma once
 
 #include <deque>
@@ -23,6 +24,8 @@ class Validator {
   Status finish(Outbox<ValidatedBlock>& /*out*/) { return {}; }
 
  private:
+  // Of a raw segment: passed on unread.
+  Status pass_on(Block block, Outbox<ValidatedBlock>& out);
   Status read(Block& block, ValidatedBlock& made);
   void take_record(const RecordView& record, ValidatedBlock& made);
   void take_event(const RecordView& record, const Piece& piece, std::uint64_t sequence,

@@ -96,6 +96,7 @@ ObjectKeys object_keys(const SegmentSettings& settings, const SegmentIdentity& s
   keys.data += compression_suffix(settings.compression);
   keys.raw = raw + (segment.stream == Stream::xml ? ".xml" : ".log");
   keys.reasons = raw + ".reasons.jsonl";
+  keys.segment = settings.quarantine_prefix + name + "_segment";
   return keys;
 }
 
@@ -107,6 +108,8 @@ std::optional<ObjectKeyParts> parse_object_key(std::string_view key) {
     parts.object = "reasons";
   } else if (cut_suffix(name, "_raw.xml") || cut_suffix(name, "_raw.log")) {
     parts.object = "raw";
+  } else if (cut_suffix(name, "_segment")) {
+    parts.object = "segment";
   } else {
     (void)(cut_suffix(name, ".gz") || cut_suffix(name, ".zst"));
     if (!cut_suffix(name, ".xml") && !cut_suffix(name, ".json") && !cut_suffix(name, ".jsonl")) {

@@ -19,6 +19,7 @@ struct ObjectKeys {
       data;  // <prefix>[YYYY/MM/DD/]<YYYYMMDD_HHMMSS>_<instance>_<num>-<uid>.<format>[.gz|.zst]
   std::string raw;      // <quarantine prefix>…_raw.xml: the exact bytes of the rejected pieces
   std::string reasons;  // <quarantine prefix>…_raw.reasons.jsonl: a line a piece
+  std::string segment;  // <quarantine prefix>…_segment: the segment itself, where it crashes us
 };
 
 struct SegmentIdentity {
@@ -33,7 +34,7 @@ ObjectKeys object_keys(const SegmentSettings& settings, const SegmentIdentity& s
 struct ObjectKeyParts {
   std::string instance;
   SegmentId segment;
-  std::string_view object;  // "data", "raw" or "reasons"
+  std::string_view object;  // "data", "raw", "reasons" or "segment"
 };
 // Nothing for any other key.
 std::optional<ObjectKeyParts> parse_object_key(std::string_view key);

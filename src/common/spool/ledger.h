@@ -20,7 +20,7 @@ namespace sluice {
 
 struct LedgerEntry {
   std::string key;
-  std::string object;  // "data", "raw" or "reasons"
+  std::string object;  // "data", "raw", "reasons" or "segment"
   Stream stream = Stream::xml;
   SegmentId segment;
   std::uint64_t bytes = 0;

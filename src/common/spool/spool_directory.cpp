@@ -84,6 +84,7 @@ std::optional<SpoolRefusal> SpoolDirectory::take() {
   if (Status status = filesystem_.create_directories(quarantine()); !status) {
     return unusable(status.error());
   }
+  crashes_ = CrashCounts(filesystem_, options_.path, warnings_);
   reserve_.fill();
   return std::nullopt;
 }

@@ -10,6 +10,7 @@
 #include "common/platform/clock.h"
 #include "common/platform/filesystem.h"
 #include "common/platform/random.h"
+#include "common/spool/crash_counts.h"
 #include "common/spool/directory_sync.h"
 #include "common/spool/disk_reserve.h"
 #include "common/spool/segment_settings.h"
@@ -59,6 +60,8 @@ class SpoolDirectory {
   [[nodiscard]] Path quarantine() const { return options_.path / "quarantine"; }
   [[nodiscard]] const SpoolFormat& format() const { return format_; }
   [[nodiscard]] bool empty_at_start() const { return empty_at_start_; }
+  // Of the processes before this one.
+  [[nodiscard]] const CrashCounts& crashes() const { return crashes_; }
   // Warnings for the log: group access, FORMAT rebuilt.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -92,6 +95,7 @@ class SpoolDirectory {
   std::optional<SegmentHeader> newest_header_;
   std::uint64_t num_max_ = 0;  // of all that were ever seen
   bool empty_at_start_ = true;
+  CrashCounts crashes_;
   std::vector<std::string> warnings_;
 };
 

@@ -160,6 +160,24 @@ TEST_CASE("what_waits_in_the_spool_is_counted_and_what_was_set_aside_is_a_findin
   CHECK(fixture.report().waiting == 2);
 }
 
+TEST_CASE("p11_a_segment_that_was_stored_as_it_is_is_there_with_all_its_events") {
+  Fixture fixture;
+  const std::string key = keys_of(kSegment).segment;
+  fixture.lines = {line(key, "segment", 10)};
+  fixture.objects = {listed(fixture.lines[0])};
+  CHECK(fixture.report().findings.empty());
+  CHECK(fixture.report().events == 10);
+  // Some of its objects were confirmed before it crashed the process.
+  fixture.lines.push_back(line(keys_of(kSegment).data, "data", 8));
+  fixture.objects.push_back(listed(fixture.lines[1]));
+  CHECK(fixture.report().findings.empty());
+  fixture.objects.erase(fixture.objects.begin());
+  CHECK(fixture.finding().kind == Kind::lost);
+  fixture.lines.clear();
+  fixture.objects = {{.key = key, .bytes = 100, .etag = "", .modified_at = {}}};
+  CHECK(fixture.report().unlisted == 1);
+}
+
 TEST_CASE("objects_of_this_instance_without_a_line_are_counted_and_others_are_none_of_ours") {
   Fixture fixture;
   const SegmentId unknown{.num = 6, .uid = 1};

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -72,6 +73,33 @@ TEST_CASE_FIXTURE(Fixture, "verify_fails_on_damage_and_not_on_a_tail_being_writt
   std::ostringstream damaged;
   CHECK(spool_verify(scratch.path(), damaged) == 1);
   CHECK(damaged.str().find("DAMAGED") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "p11_cat_prints_the_events_of_a_segments_file_wherever_it_lies") {
+  const auto cat = [&](const Path& file, int expected = 0) {
+    std::ostringstream out;
+    CHECK(spool_cat(scratch.path() / "nowhere", file.string(), out) == expected);
+    return out.str();
+  };
+  SegmentBuilder segment(filesystem, scratch.path() / "xml", test_header(1));
+  segment.group({{"<a/>", "<b/>"}});
+  const SegmentSummary before = segment.summary();
+  segment.group({{"<c/>"}});
+  segment.seal();
+  const Path in_place = segment_path(scratch.path() / "xml", test_header(1).id);
+  CHECK(cat(in_place) == "<a/>\n<b/>\n<c/>\n");
+  const Path object = scratch.path() / "20231114_221320_gate_segment";
+  std::filesystem::copy_file(in_place, object);
+  CHECK(cat(object) == "<a/>\n<b/>\n<c/>\n");
+  // What lies beside it counts.
+  std::ofstream(seal_path(scratch.path() / "xml", test_header(1).id)) << "rubbish";
+  CHECK(cat(in_place, 1).empty());
+
+  std::filesystem::resize_file(object, before.end + 20);  // as a crash leaves it
+  CHECK(cat(object) == "<a/>\n<b/>\n");
+  std::ofstream(object) << "no segment at all";
+  CHECK(cat(object, 1).empty());
+  CHECK(cat(scratch.path() / "not-there", 1).empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a_spool_that_is_not_there_is_an_error") {

@@ -29,6 +29,8 @@ TEST_CASE("key_is_prefix_time_instance_and_segment") {
   CHECK(keys.raw == "quarantine/20261121_091407_gate-1_0000000000000011-0000000000abcdef_raw.xml");
   CHECK(keys.reasons ==
         "quarantine/20261121_091407_gate-1_0000000000000011-0000000000abcdef_raw.reasons.jsonl");
+  CHECK(keys.segment ==
+        "quarantine/20261121_091407_gate-1_0000000000000011-0000000000abcdef_segment");
 }
 
 TEST_CASE("date_folders_format_and_compression_shape_the_key") {
@@ -55,11 +57,11 @@ TEST_CASE("two_rotations_within_a_second_and_two_instances_give_different_keys")
     for (std::uint64_t num = 1; num <= 2; ++num) {
       for (std::uint64_t uid = 5; uid <= 6; ++uid) {
         const ObjectKeys made = object_keys(settings_of(instance), segment_of(num, uid));
-        keys.insert({made.data, made.raw, made.reasons});
+        keys.insert({made.data, made.raw, made.reasons, made.segment});
       }
     }
   }
-  CHECK(keys.size() == 2 * 2 * 2 * 3);
+  CHECK(keys.size() == 2 * 2 * 2 * 4);
 }
 
 TEST_CASE("a_key_says_which_segment_of_which_instance_it_was_made_from") {
@@ -78,8 +80,10 @@ TEST_CASE("a_key_says_which_segment_of_which_instance_it_was_made_from") {
           for (const Stream stream : {Stream::xml, Stream::logs}) {
             const ObjectKeys keys =
                 object_keys(settings, {.id = id, .stream = stream, .first_received_at = {}});
-            const std::pair<std::string_view, std::string> named[] = {
-                {"data", keys.data}, {"raw", keys.raw}, {"reasons", keys.reasons}};
+            const std::pair<std::string_view, std::string> named[] = {{"data", keys.data},
+                                                                      {"raw", keys.raw},
+                                                                      {"reasons", keys.reasons},
+                                                                      {"segment", keys.segment}};
             for (const auto& [object, key] : named) {
               const auto parts = parse_object_key(key);
               REQUIRE(parts);

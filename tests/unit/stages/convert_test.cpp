@@ -5,6 +5,7 @@
 #include <bit>
 #include <nlohmann/json.hpp>
 
+#include "common/spool/segment_image.h"
 #include "common/xml/object_frame.h"
 #include "compress/decompress.h"
 #include "egress_block.h"
@@ -58,6 +59,36 @@ SegmentSettings settings_of(OutputFormat format, Compression compression = Compr
 }
 
 }  // namespace
+
+TEST_CASE("p11_of_a_raw_segment_nobody_reads_more_than_its_bytes") {
+  Bench bench;
+  test::EgressBlock block(settings_of(OutputFormat::json, Compression::gzip));
+  block.add("<EVENT>1</EVENT><EVENT><b></c></EVENT>");
+  Block of_image = block.block(bench.budget);
+  SealedSegment& segment = block.segment();
+  segment.raw = true;
+  segment.seal.summary.end = of_image.end;
+  segment.seal.kept = {{kRecordsBegin, of_image.end}};
+  of_image.begin = 0;
+  of_image.end = image_bytes(segment.seal);
+  const std::size_t bytes = of_image.end;
+  of_image.room = bench.budget.charge_anyway(bytes);  // what Rotate charges
+  std::string wanted(bytes, '?');
+  REQUIRE(read_image(*segment.file, segment.header, segment.seal, 0,
+                     std::as_writable_bytes(std::span(wanted))));
+  VectorOutbox<ValidatedBlock> validated;
+  REQUIRE(bench.validator.process(std::move(of_image), validated).ok());
+  VectorOutbox<ConvertedBlock> converted;
+  REQUIRE(bench.converter.process(std::move(validated.items[0]), converted).ok());
+  const ConvertedBlock& made = converted.items[0];
+  CHECK(as_text(made.body.bytes()) == wanted);
+  CHECK(made.last);
+  CHECK(made.events == 0);
+  CHECK(made.rejected.empty());
+  CHECK(bench.books.events_validated == 0);
+  CHECK(bench.books.bytes_over_room == 0);
+  CHECK(bench.budget.bytes_used() == bytes);
+}
 
 TEST_CASE("each_format_and_compression") {
   for (const Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
