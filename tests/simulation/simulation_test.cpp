@@ -38,7 +38,8 @@ void print(const Counts& counts) {
 
 TEST_CASE("nothing_acknowledged_is_lost_doubled_or_reordered_for_any_of_the_fixed_seeds") {
   Counts counts;
-  const std::uint64_t seeds = from_environment("SLUICE_TEST_SEEDS", 150);
+  constexpr std::uint64_t kSeeds = 150;
+  const std::uint64_t seeds = from_environment("SLUICE_TEST_SEEDS", kSeeds);
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     run(seed, counts);
   }
@@ -73,7 +74,7 @@ TEST_CASE("nothing_acknowledged_is_lost_doubled_or_reordered_for_any_of_the_fixe
                            "segments set aside",
                            "slow syncs",
                            "starts of another version"}) {
-    CHECK_MESSAGE(counts[what] > 0, "never happened: ", what);
+    CHECK_MESSAGE((counts[what] > 0 || seeds < kSeeds), "never happened: ", what);
   }
 }
 

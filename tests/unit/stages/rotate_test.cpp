@@ -293,6 +293,26 @@ TEST_CASE("a_segment_that_cannot_be_opened_does_not_hold_the_others_up") {
   CHECK(until(4).front() == "<first/>");
 }
 
+TEST_CASE("a_segment_that_is_set_aside_after_it_was_counted_leaves_the_books_in_balance") {
+  SpoolWorld world;
+  {
+    SpoolRig rig(world);
+    write_segment(rig, {"<a/>", "<b/>"});
+    REQUIRE(rig.egress().ok());
+  }
+  world.store.clear();
+  SpoolRig writer(world);
+  write_segment(writer, {"<c/>", "<d/>"});
+  const SegmentId id = writer.handed_over[0].first;
+  // Its list of rejects cannot be read, now that it comes to be admitted.
+  REQUIRE(replace_file(world.filesystem, rejects_path("/spool/xml", id), "rubbish").ok());
+  REQUIRE(writer.egress().ok());
+  CHECK(world.store.empty());
+  CHECK(writer.books.pieces_set_aside.load() == 2);
+  CHECK(writer.books.pieces_in_spool.load() == 0);
+  CHECK(writer.difference() == 0);
+}
+
 TEST_CASE("d8_odd_files_are_ignored_or_set_aside_and_a_zero_page_is_no_segment") {
   SpoolWorld world;
   {

@@ -6,6 +6,13 @@ namespace {
 
 using namespace upload_test;
 
+ObjectKeys keys_of(const SealedSegment& segment) {
+  return object_keys(segment.settings,
+                     {.id = segment.id,
+                      .stream = segment.stream,
+                      .first_received_at = segment.seal.summary.first_received_at});
+}
+
 TEST_CASE("s21_objects_found_at_start_are_done_whatever_their_bytes") {
   Fixture fixture;
   const auto segment = fixture.make_segment(2);
@@ -52,6 +59,78 @@ TEST_CASE("d18_a_data_object_with_no_rejects_completes_its_segment") {
   CHECK(fixture.books.pieces_quarantined == 0);
 }
 
+TEST_CASE(
+    "d18_rejected_pieces_wait_for_the_data_object_where_a_laxer_version_may_have_sent_its_own") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  segment->found_at_start = true;
+  fixture.store.faults = {{.op = "put", .key_has = ".jsonl", .times = 2, .error = kUnavailable}};
+  fixture.give(segment, {{{"one"}, {"<bad"}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  std::vector<std::string> puts;
+  for (const std::string& operation : fixture.store.operations) {
+    if (operation.starts_with("put ")) {
+      puts.push_back(operation);
+    }
+  }
+  REQUIRE(puts.size() == 5);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    CHECK(puts[attempt].find("_raw") == std::string::npos);
+  }
+}
+
+TEST_CASE("d18_a_laxer_versions_data_object_that_arrives_late_completes_the_segment") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(2);
+  segment->found_at_start = true;
+  fixture.give(segment, {{{"one"}, {"two"}}});
+  REQUIRE(fixture.run_until([&] { return fixture.store.count("head ") == 3; }));
+  // Of the version before us, which found nothing to reject; on its way since before it died.
+  fixture.store.objects[keys_of(*segment).data] = {
+      .bytes = "one two",
+      .content_type = "",
+      .metadata = {{"digest", to_hex(segment->seal.summary.digest)}, {"rejected", "0"}},
+      .etag = "x"};
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.store.objects.size() == 1);
+  CHECK(fixture.books.events_uploaded == 2);
+  CHECK(fixture.books.pieces_quarantined == 0);
+}
+
+TEST_CASE("d18_where_all_is_rejected_a_laxer_versions_request_has_to_be_dead_first") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(1);
+  segment->found_at_start = true;
+  const MonotonicTime begin = fixture.clock.now();
+  fixture.give(segment, {{{}, {"<bad"}}});
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items[0].kind == Kind::done);
+  CHECK(fixture.clock.now() - begin >= std::chrono::minutes(15));
+}
+
+TEST_CASE("d18_objects_of_one_segment_are_never_made_by_two_decisions") {
+  // What is there, and what the segment would still need.
+  for (const bool has_data : {true, false}) {
+    Fixture fixture;
+    const auto segment = fixture.make_segment(3);
+    segment->found_at_start = true;
+    const ObjectKeys keys = keys_of(*segment);
+    const std::string& key = has_data ? keys.data : keys.raw;
+    fixture.store.objects[key] = {
+        .bytes = "stored",
+        .content_type = "",
+        .metadata = {{"digest", to_hex(segment->seal.summary.digest)}, {"rejected", "another"}},
+        .etag = "x"};
+    fixture.give(segment, {{{"one", "two"}, {"<bad"}}});
+    REQUIRE(fixture.run_to_outcomes(1));
+    CHECK(fixture.out.items[0].kind == Kind::set_aside);
+    CHECK(fixture.store.count("put ") == 0);
+    CHECK(fixture.raised("upload.set_aside"));
+  }
+}
+
 TEST_CASE("d12_what_the_store_holds_up_to_the_same_sequence_is_done") {
   Fixture fixture;
   const auto segment = fixture.make_segment(3);
@@ -72,11 +151,7 @@ TEST_CASE("nothing_is_put_for_a_found_segment_when_one_of_its_keys_holds_another
   Fixture fixture;
   const auto segment = fixture.make_segment(2);
   segment->found_at_start = true;
-  const ObjectKeys keys = object_keys(
-      segment->settings, {.id = segment->id,
-                          .stream = segment->stream,
-                          .first_received_at = segment->seal.summary.first_received_at});
-  fixture.store.objects[keys.reasons] = {
+  fixture.store.objects[keys_of(*segment).reasons] = {
       .bytes = "other", .content_type = "", .metadata = {}, .etag = "x"};
   fixture.give(segment, {{{"one"}, {"<bad"}}});
   REQUIRE(fixture.run_to_outcomes(1));
