@@ -1,7 +1,9 @@
-// Differential: a stream gives the same cuts however it arrives, and each of them keeps to the
-// framer's contract (framing.h checks it). The first bytes of the input choose caps and cuts.
+// Differential: a stream gives the same cuts, and so the same events, reasons and bytes in the
+// books, however it arrives: whole, in parts, byte by byte. Each of them keeps to the framer's
+// contract (framing.h checks it). The first bytes of the input choose caps and parts.
 #include <cstdint>
 #include <cstdlib>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -31,10 +33,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     end = std::min(text.size(), end + 1 + (random >> 24) % 23);
     ends.push_back(end);
   }
+  std::vector<std::size_t> every_byte(text.size());
+  std::iota(every_byte.begin(), every_byte.end(), 1);
   const test::Framed whole = test::frame(text, limits);
-  const test::Framed parts = test::frame(text, ends, limits);
-  if (whole.cuts != parts.cuts) {
-    std::abort();
+  for (const auto& cut_at : {ends, every_byte}) {
+    const test::Framed parts = test::frame(text, cut_at, limits);
+    if (whole.cuts != parts.cuts || whole.refuses != parts.refuses) {
+      std::abort();
+    }
   }
   return 0;
 }

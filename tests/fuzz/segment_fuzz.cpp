@@ -101,7 +101,11 @@ void repair(std::vector<std::byte>& bytes, const CrcSeed& seed) {
 
 void look_at(std::span<const std::byte> bytes, const SegmentHeader& header) {
   const BytesFile file(bytes);
-  (void)read_seal_record(file, header);
+  const auto sealed = read_seal_record(file, header);
+  CHECK_THAT(sealed.ok());
+  if (*sealed) {  // what it says is not looked into before the blocks are read
+    (void)pieces_by_blocks(file, header, **sealed);
+  }
   SegmentRecovery recovery(std::make_unique<BytesFile>(bytes), header);
   for (;;) {
     const auto done = recovery.step(1000);

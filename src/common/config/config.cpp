@@ -11,6 +11,7 @@
 #include "common/config/config_rules.h"
 #include "common/config/near_miss.h"
 #include "common/config/settings.h"
+#include "common/config/value_text.h"
 
 namespace sluice {
 
@@ -34,7 +35,7 @@ std::map<std::string, std::string, std::less<>> values_of_file(
                                       [&key = key](const Setting& one) { return one.name == key; });
     if (setting == settings.end()) {
       const std::string_view nearest = nearest_setting(key);
-      complaints.push_back(key + " in " + file.path + " is no setting" +
+      complaints.push_back(quotable_text(key) + " in " + file.path + " is no setting" +
                            (nearest.empty() ? "; `sluice config` lists them"
                                             : "; did you mean " + std::string(nearest) + "?"));
     } else if (is_secret(*setting)) {

@@ -28,6 +28,22 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+std::string quotable_text(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string quotable;
+  for (const char c : text) {
+    const auto value = static_cast<unsigned char>(c);
+    if (value < 0x20 || value == 0x7F) {
+      quotable += "\\x";
+      quotable += kHex[value >> 4U];
+      quotable += kHex[value & 15U];
+    } else {
+      quotable += c;
+    }
+  }
+  return quotable;
+}
+
 std::optional<std::uint64_t> parse_count(std::string_view text) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();

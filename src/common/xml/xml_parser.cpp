@@ -302,7 +302,8 @@ void XmlParser::Impl::count_names() {
 
 void XmlParser::Impl::on_error(void* user, xmlErrorPtr error) {
   Impl& impl = self(user);
-  if (error->level < XML_ERR_ERROR || impl.error_code_ != 0) {
+  // A namespace's name is a name: that it is no URI hurts nobody, and no reader has to look.
+  if (error->level < XML_ERR_ERROR || error->code == XML_WAR_NS_URI || impl.error_code_ != 0) {
     return;
   }
   impl.error_code_ = error->code;

@@ -159,6 +159,14 @@ TEST_CASE("the_configuration_file_is_checked_as_a_whole") {
   CHECK_FALSE(holds(error, "canary"));
 }
 
+TEST_CASE("a_complaint_stays_on_its_line_whatever_it_quotes") {
+  CHECK(error_of(load({{"PORT", "80\n\x1b[31m80\x7f"}})) ==
+        "PORT (environment) is \"80\\x0a\\x1b[31m80\\x7f\", but must be a port: 1 to 65535, or 0 "
+        "for any free one");
+  CHECK(error_of(load_file(R"({"a\nb": 1})")) ==
+        "a\\x0ab in sluice.json is no setting; `sluice config` lists them");
+}
+
 TEST_CASE("no_error_and_no_table_shows_a_secret") {
   const std::string error = error_of(load(s3_with({{"AWS_SESSION_TOKEN", "token-canary\n"}})));
   CHECK(holds(error, "AWS_SESSION_TOKEN (environment) must be printable"));

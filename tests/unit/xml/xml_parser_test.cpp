@@ -56,6 +56,13 @@ TEST_CASE("x1_tricky_documents_are_accepted_as_they_are") {
   }
 }
 
+TEST_CASE("a_namespace_may_have_a_name_that_is_no_uri") {
+  for (const std::string& text :
+       {"<EVENT xmlns='two words'><a/></EVENT>"s, "<p:a xmlns:p='%zz [\xC3\xA9'><p:b/></p:a>"s}) {
+    CHECK(parsed(text) == text);
+  }
+}
+
 TEST_CASE("x2_declaration_and_byte_order_mark_are_left_out_and_an_inner_mark_stays") {
   const std::string root = "<EVENT>\xEF\xBB\xBF</EVENT>";
   CHECK(parsed("\xEF\xBB\xBF<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + root) == root);
