@@ -58,14 +58,23 @@ class Judge {
     }
   }
 
-  // Keys are never given twice, so only a backup of a spool can meet other bytes under its own.
+  // Keys are never given twice: another object under a segment's key is an earlier or a later one
+  // of the same segment, which only a backup of a spool can bring about.
   void judge_reason(const std::string& note) {
+    constexpr std::string_view kReason = "the store has another object under ";
     const auto why = nlohmann::json::parse(note, nullptr, false);
     const std::string reason = why.value("reason", "");
-    if (reason.starts_with("the store has another object") && counts_["backups restored"] == 0 &&
-        remote_.abilities.metadata &&
-        why.value("answer", "").find("DamagedObject") == std::string::npos) {
-      complain(note + ": whose object is that?");
+    if (!reason.starts_with(kReason)) {
+      return;
+    }
+    const auto object = remote_.objects.find(reason.substr(kReason.size()));
+    if (object == remote_.objects.end()) {
+      return complain(note + ": there is no such object");
+    }
+    for (const auto& [name, value] : object->second.metadata) {
+      if (name == "segment" && value != why.value("segment", "")) {
+        complain(note + ": two segments have one key");
+      }
     }
   }
 

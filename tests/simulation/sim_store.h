@@ -71,6 +71,7 @@ class RemoteStore {
 
   const ObjectStore::Capabilities abilities;
   std::optional<Planned> planned;
+  bool silent = false;  // takes requests, and never answers
   Weather weather;
   Counts counts;
   std::map<std::string, Object> objects;

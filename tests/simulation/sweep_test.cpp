@@ -49,8 +49,9 @@ struct Sweep {
             .documents = documents};
   }
 
-  // Until it ends, fails, or the disk says that it is dead.
-  void first_life() {
+  // Until it ends, fails, or the disk says that it is dead; or it is not told to end.
+  enum class Ending : std::uint8_t { drain, none };
+  void first_life(Ending ending) {
     SimProcess process(world(), settings);
     if (!process.refusal().empty()) {
       return;
@@ -63,6 +64,9 @@ struct Sweep {
       process.read_some();
       (void)process.turn_all();
       clock.advance(std::chrono::milliseconds(100));
+    }
+    if (ending == Ending::none) {
+      return;
     }
     process.begin_drain();
     for (int round = 0; round < 3000 && !disk.powered_off() && !process.failed(); ++round) {
@@ -104,12 +108,13 @@ struct Sweep {
 // n = 0, 1, … for as long as `arm`ed fault n is met; how many that were.
 std::uint64_t sweep(const std::function<void(Sweep&, std::uint64_t)>& arm,
                     const std::function<bool(Sweep&, std::uint64_t)>& met,
-                    const std::function<void(Sweep&)>& between) {
+                    const std::function<void(Sweep&)>& between,
+                    Sweep::Ending ending = Sweep::Ending::drain) {
   for (std::uint64_t n = 0;; ++n) {
     CAPTURE(n);
     Sweep world;
     arm(world, n);
-    world.first_life();
+    world.first_life(ending);
     if (!met(world, n)) {
       CHECK(world.documents.all().size() > 20);
       return n;
@@ -157,6 +162,25 @@ TEST_CASE("d2_each_call_to_the_disk_fails_once_with_an_input_output_error") {
 TEST_CASE("d2_each_call_to_the_disk_and_the_two_behind_it_fail") { fail_each_call(EIO, 3); }
 
 TEST_CASE("d1_each_call_to_the_disk_finds_it_full_once") { fail_each_call(ENOSPC, 1); }
+
+// All is in the spool yet when the power goes, and what the failed sync forgot is gone.
+TEST_CASE("d3_d16_each_sync_fails_once_and_the_power_goes_later") {
+  for (const Op op : {Op::sync, Op::sync_directory}) {
+    std::uint64_t seed = 0;
+    const std::uint64_t calls = sweep(
+        [op](Sweep& world, std::uint64_t n) {
+          world.remote.silent = true;
+          world.disk.fail({.op = op, .after = n, .times = 1, .code = EIO});
+        },
+        [op](Sweep& world, std::uint64_t n) { return world.disk.count(op) > n; },
+        [&](Sweep& world) {
+          world.remote.silent = false;
+          world.disk.restart(++seed);
+        },
+        Sweep::Ending::none);
+    CHECK(calls > 10);
+  }
+}
 
 TEST_CASE("d4_each_write_is_short") {
   const std::uint64_t calls = sweep(
