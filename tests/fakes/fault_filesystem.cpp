@@ -124,7 +124,24 @@ class FaultFile final : public File {
     return {};
   }
 
-  Status drop_cache() override { return {}; }
+  // What is not dirty is read from the disk again: after a failed sync, what that forgot too.
+  Status drop_cache() override {
+    const std::scoped_lock lock(filesystem_.mutex_);
+    std::vector<std::byte>& cached = inode_->cached;
+    const std::vector<std::byte>& durable = inode_->durable;
+    for (std::uint64_t begin = 0; begin < cached.size(); begin += kSectorBytes) {
+      if (dead() || inode_->dirty_sectors.contains(begin / kSectorBytes)) {
+        continue;
+      }
+      const std::uint64_t end = std::min<std::uint64_t>(begin + kSectorBytes, cached.size());
+      const std::uint64_t held = std::clamp<std::uint64_t>(durable.size(), begin, end);
+      if (held > begin) {
+        std::memcpy(cached.data() + begin, durable.data() + begin, held - begin);
+      }
+      std::memset(cached.data() + held, 0, end - held);
+    }
+    return {};
+  }
 
   [[nodiscard]] Result<FileInfo> info() const override {
     const std::scoped_lock lock(filesystem_.mutex_);

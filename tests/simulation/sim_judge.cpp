@@ -30,6 +30,10 @@ class Judge {
 
   void look_at_objects() {
     for (const auto& [key, object] : remote_.objects) {
+      // Of a record that was torn, say.
+      if (object.bytes.find('\0') != std::string::npos) {
+        complain(key + " has bytes that nobody sent");
+      }
       if (key.ends_with("_raw.xml")) {
         look_at_raw(key, object.bytes);
       } else if (!key.ends_with(".jsonl") || key.starts_with(settings_.prefix)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "commands/books_page.h"
 #include "common/log/log.h"
@@ -29,9 +30,11 @@ struct Host {
   FaultFilesystem disk;
   std::unique_ptr<SimProcess> process;
   Death dying = Death::none;  // as soon as the disk says that it is over
+  bool a_read_fails = false;  // in this life: two in a row would be damage
   struct Backup {
     std::shared_ptr<const FaultFilesystem::Image> image;
     std::vector<bool> acked;  // by document, when it was made
+    WallTime made_at;
   };
   std::deque<Backup> backups;  // the oldest first
 };
@@ -246,11 +249,16 @@ class Simulation {
     if (host.process != nullptr) {
       report_.counts["egress failures"] += host.process->egress_failures();
       report_.counts["segments abandoned"] += host.process->books().segments_abandoned.load();
+      // A dead disk reads like a damaged one.
+      if (!host.disk.powered_off() && host.process->books().bytes_damaged.load() != 0) {
+        complain("host " + std::to_string(host.number) + " found damage where there is none");
+      }
       report_.counts["objects found"] += host.process->books().objects_found_done.load();
     }
     trace_.say(host.number, how == Death::power ? "the power goes" : "the process ends");
     host.process.reset();
     host.dying = Death::none;
+    host.a_read_fails = false;
     how == Death::power ? host.disk.restart(random_.next()) : host.disk.resume();
   }
 
@@ -267,7 +275,7 @@ class Simulation {
       fault.bytes = random_.between(1, 700);
     }
     if (fault.op == Op::read) {
-      fault.times = 1;  // a second one is damage, which is no matter of chance here
+      fault.times = std::exchange(host.a_read_fails, true) ? 0 : 1;
       fault.code = EIO;
     }
     count(host, "disk faults");
@@ -296,6 +304,7 @@ class Simulation {
     count(host, "backups");
     Host::Backup& backup = host.backups.emplace_back();
     backup.image = host.disk.save();
+    backup.made_at = clock_.wall_now();
     for (const SimDocument& document : documents_.all()) {
       backup.acked.push_back(document.acked);
     }
@@ -318,6 +327,9 @@ class Simulation {
       document.forgiven |= document.host == host.number && !held;
     }
     clock_.advance(minutes(20));  // nobody is quicker
+    if (random_.one_in(2)) {      // a snapshot of the machine, its clock included
+      clock_.step_wall(backup.made_at - clock_.wall_now());
+    }
   }
 
   void second_instance(Host& host) {
