@@ -252,7 +252,7 @@ bool SimProcess::turn_validate(Validator& validator) {
   if (egress_->blocks.empty() || !egress_->validated.has_room()) {
     return false;
   }
-  Block block = egress_->blocks.pop();
+  Block block = egress_->blocks.pop_one_of_two(world_.random);
   const Status status = settings_.strict && !block.segment->known_rejects
                             ? validate_strictly(validator, std::move(block))
                             : validator.process(std::move(block), egress_->validated);
@@ -307,7 +307,7 @@ bool SimProcess::turn_convert(Converter& converter) {
     return false;
   }
   VectorOutbox<ConvertedBlock> out;
-  const Status status = converter.process(egress_->validated.pop(), out);
+  const Status status = converter.process(egress_->validated.pop_one_of_two(world_.random), out);
   for (ConvertedBlock& made : out.items) {
     if (settings_.strict && !made.body.empty()) {
       made.body = Buffer::copy_of(as_bytes(std::string(made.body.text()) + "\n"), Charge());

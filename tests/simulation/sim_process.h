@@ -39,13 +39,19 @@ class SimQueue final : public Outbox<T> {
   bool try_push(T& item) override { return has_room() && push(std::move(item)); }
   [[nodiscard]] bool has_room() const { return items_.size() < capacity_; }
   [[nodiscard]] bool empty() const { return items_.empty(); }
-  T pop() {
-    T item = std::move(items_.front());
-    items_.pop_front();
-    return item;
+  T pop() { return take(0); }
+  // Now and then the second: the first is with another worker of the stage, which is slower.
+  T pop_one_of_two(SimRandom& random) {
+    return take(items_.size() > 1 && random.one_in(3) ? 1 : 0);
   }
 
  private:
+  T take(std::ptrdiff_t index) {
+    T item = std::move(items_[static_cast<std::size_t>(index)]);
+    items_.erase(items_.begin() + index);
+    return item;
+  }
+
   std::size_t capacity_;
   std::deque<T> items_;
 };

@@ -249,6 +249,31 @@ TEST_CASE("bytes_that_a_client_sends_never_pass_for_a_record") {
   CHECK(events_of(block) == std::vector<std::string>{"<real/>"});
 }
 
+TEST_CASE(
+    "bytes_that_a_client_sends_never_pass_for_a_record_where_their_offsets_are_right_either") {
+  // It knows the format, and where in the file its text will lie: behind the COMMIT, and the header
+  // and table of its own record. It does not know the spool's secret, nor the segment's id.
+  constexpr std::uint64_t kTextBegin = kRecordsBegin + 2 * kRecordHeaderBytes + kPieceBytes;
+  Disk disk;
+  SegmentHeader guessed = test_header(1);
+  guessed.secret = {};
+  SegmentBuilder forger(disk.filesystem, kDirectory, guessed);
+  forger.group({{std::string(200, 'x')}});
+  forger.group({{"<forged/>"}});
+  std::string text(forger.summary().end - kTextBegin, '\0');
+  REQUIRE(forger.file().pread(std::as_writable_bytes(std::span(text)), kTextBegin).ok());
+
+  const SegmentHeader header = test_header(2);
+  SegmentBuilder builder(disk.filesystem, kDirectory, header);
+  builder.group({{text}, {"<real/>"}});
+  disk.filesystem.flip_bit(segment_path(kDirectory, header.id),
+                           (kRecordsBegin + kRecordHeaderBytes) * 8);
+  Buffer buffer;
+  const RecordBlock block =
+      read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer);
+  CHECK(events_of(block) == std::vector<std::string>{"<real/>"});
+}
+
 TEST_CASE("an_origin_beside_the_settings_changes_none_of_them") {
   SegmentSettings settings;
   settings.prefix = "other/";
