@@ -69,7 +69,8 @@ void Uploader::release_quarantine(Job& job) {
       return;
     }
     const MonotonicTime from = started_at_ + kSignatureLife;
-    if (data == nullptr && outside_.clock.now() < from) {
+    // What Frame found to be malformed is no event to any version.
+    if (data == nullptr && segment.seal.summary.events > 0 && outside_.clock.now() < from) {
       job.not_before = from;
       return;
     }
