@@ -41,7 +41,8 @@ struct UploadOptions {
   std::chrono::milliseconds retry_cap{60'000};
   std::chrono::milliseconds probe_interval{60'000};  // of a prefix that refuses to be written
   std::uint32_t failures_to_postpone = 10;
-  std::uint64_t seed = 0;  // of the jitter
+  std::uint64_t seed = 0;                               // of the jitter
+  std::uint32_t converter_version = kConverterVersion;  // ours
   // Where uploads that an earlier process left open are looked for; none: nowhere.
   std::vector<std::string> leftover_prefixes = {};
   // Set (and wake() called) to end finish() with uploads still open; what remains is on disk.

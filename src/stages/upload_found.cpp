@@ -44,7 +44,7 @@ void Uploader::settle_lookups(Job& job) {
 // A request of the process that found this segment before us may be on its way yet. Where its bytes
 // are others, and no condition keeps it from writing over ours, it has to be dead first.
 MonotonicTime Uploader::writes_from(const SealedSegment& segment) {
-  if (segment.settings.converter_version == kConverterVersion ||
+  if (segment.settings.converter_version == options_.converter_version ||
       outside_.store.capabilities().conditions_proven) {
     return {};
   }
@@ -57,20 +57,22 @@ MonotonicTime Uploader::writes_from(const SealedSegment& segment) {
   return from;
 }
 
-// Where a segment was found without a list of rejects, and we reject something: a laxer version may
-// have rejected nothing, and its data object may be on its way yet, with all events in it. So ours
-// goes first, and its answer says which of the two is there; where we have none, that one's request
-// has to be dead first.
+// Where a segment was found and we reject some of it: another version may have rejected nothing,
+// and its data object may be on its way yet, with all events in it. So ours goes first, and its
+// answer says which of the two is there; where we have none, that one's request has to be dead
+// first.
 void Uploader::release_quarantine(Job& job) {
   const SealedSegment& segment = job.upload.segment();
   const auto& data = job.upload.object(ObjectRole::data);
-  if (segment.found_at_start && !segment.known_rejects && !job.upload.rejects().rejects.empty()) {
+  if (segment.found_at_start && !segment.raw && !job.upload.rejects().rejects.empty()) {
     if (data != nullptr && data->state() != ObjectUpload::State::done) {
       return;
     }
-    const MonotonicTime from = started_at_ + kSignatureLife;
     // What Frame found to be malformed is no event to any version.
-    if (data == nullptr && segment.seal.summary.events > 0 && outside_.clock.now() < from) {
+    const bool may_be_other_data = data == nullptr && segment.seal.summary.events > 0 &&
+                                   segment.settings.converter_version != options_.converter_version;
+    const MonotonicTime from = started_at_ + kSignatureLife;
+    if (may_be_other_data && outside_.clock.now() < from) {
       job.not_before = from;
       return;
     }

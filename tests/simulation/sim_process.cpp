@@ -37,6 +37,7 @@ SimProcess::Egress::Egress(const SimProcess& process, SimProcess& links)
   UploadOptions options = process.settings_.upload;
   options.seed = process.world_.random.next();
   options.stop = &stop;
+  options.converter_version = kConverterVersion + (process.settings_.strict ? 1 : 0);
   options.leftover_prefixes = {process.settings_.segment.prefix,
                                process.settings_.segment.quarantine_prefix};
   uploader.emplace(options,

@@ -295,7 +295,7 @@ class Simulation {
   }
 
   // Of a spool that is being written, but not while a segment waits to be cut off by its side seal:
-  // what it holds beyond that is in the next one too (docs/operations.md, "Backups").
+  // what it holds beyond that is in the next one too (docs/operations.md, "Backups of the spool").
   void back_up(Host& host) {
     if (!host.process->writes_well()) {
       return;
