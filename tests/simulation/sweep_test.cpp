@@ -17,7 +17,7 @@ using Op = FaultFilesystem::Op;
 
 namespace {
 
-constexpr int kRounds = 80;  // before the first process is told to end
+constexpr int kRounds = 120;  // before the first process is told to end
 
 struct Sweep {
   explicit Sweep(bool metadata = true)
@@ -57,7 +57,7 @@ struct Sweep {
       return;
     }
     for (int round = 0; round < kRounds && !disk.powered_off() && !process.failed(); ++round) {
-      if (round % 8 == 0) {
+      if (round % 6 == 0) {
         process.connect();
       }
       process.read_some();
@@ -96,7 +96,7 @@ struct Sweep {
   }
 
   ManualClock clock;
-  SimRandom random{20261130};
+  SimRandom random{7};
   SimTrace trace{clock, false};
   RemoteStore remote;
   Documents documents{random};
