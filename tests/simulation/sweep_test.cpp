@@ -110,6 +110,7 @@ std::uint64_t sweep(const std::function<void(Sweep&, std::uint64_t)>& arm,
                     const std::function<bool(Sweep&, std::uint64_t)>& met,
                     const std::function<void(Sweep&)>& between,
                     Sweep::Ending ending = Sweep::Ending::drain) {
+  std::uint64_t acknowledged = 0;
   for (std::uint64_t n = 0;; ++n) {
     CAPTURE(n);
     Sweep world;
@@ -117,11 +118,13 @@ std::uint64_t sweep(const std::function<void(Sweep&, std::uint64_t)>& arm,
     world.first_life(ending);
     if (!met(world, n)) {
       CHECK(world.documents.all().size() > 20);
+      MESSAGE(n, " lives, ", acknowledged, " documents acknowledged");
       return n;
     }
     between(world);
     world.second_life();
     world.judge_all();
+    acknowledged += world.counts["acked"];
   }
 }
 
