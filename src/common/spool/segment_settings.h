@@ -14,8 +14,8 @@ namespace sluice {
 enum class OutputFormat : std::uint8_t { xml, json, jsonl };
 enum class Compression : std::uint8_t { none, gzip, zstd };
 
-// The version of the converter: raise it with any change of the bytes that the same events give, and
-// of what is rejected.
+// The version of the converter: raise it with any change of the bytes that the same events give,
+// and of what is rejected.
 inline constexpr std::uint32_t kConverterVersion = 1;
 
 struct SegmentSettings {
