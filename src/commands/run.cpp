@@ -37,7 +37,7 @@ bool obey(Server& server, int signal) {
 // is not there for the next: docs/decisions/one-malloc-arena.md.
 void share_freed_memory() {
 #ifdef M_ARENA_MAX
-  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): there is no other thread yet
 #endif
 }
 
