@@ -16,6 +16,7 @@
 #include "common/s3/object_key.h"
 #include "common/s3/store_wait.h"
 #include "common/spool/segment_catalog.h"
+#include "common/spool/segment_files.h"
 #include "common/spool/segment_state.h"
 #include "common/spool/spool_format_file.h"
 
@@ -103,7 +104,9 @@ Status add_spool(Filesystem& filesystem, const Path& spool, Auditor& auditor) {
       if (!state) {
         return state.status();
       }
-      if (state->kind != SegmentState::Kind::empty) {
+      // What is kept for its damage alone is delivered, also when its lines have expired.
+      if (state->kind != SegmentState::Kind::empty &&
+          !(set_aside && read_set_aside(filesystem, directory, entry.id).delivered)) {
         auditor.add_segment({entry.id, state->seal.summary.pieces(), set_aside});
       }
     }
@@ -241,6 +244,9 @@ AuditReport Auditor::report() const {
   for (const SpooledSegment& segment : spooled_) {
     if (segments_.contains(segment.id)) {
       continue;  // confirmed and not unlinked yet, or what is damaged of it
+    }
+    if (segment.set_aside && keys_.contains({segment.id, "segment"})) {
+      continue;  // stored as it is; its line has expired
     }
     if (segment.set_aside) {
       report.findings.push_back(

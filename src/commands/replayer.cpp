@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "commands/exit_code.h"
@@ -16,30 +15,11 @@
 namespace sluice {
 namespace {
 
-constexpr std::uint64_t kWhyBytesMax = 64 * kKiB;
 // A segment takes at most this part of the spool, as Spool has it.
 constexpr std::uint64_t kSegmentShare = 8;
 
 std::string count_text(std::uint64_t events, std::uint64_t malformed) {
   return fmt::format("{} events, {} malformed runs", events, malformed);
-}
-
-// What a `.why.json` says.
-struct Why {
-  std::string reason = "no .why.json says why";
-  bool delivered = false;
-};
-
-Why why_of(Filesystem& filesystem, const Path& quarantine, const SegmentId& id) {
-  Why why;
-  auto content =
-      read_file(filesystem, quarantine / ("seg-" + to_string(id) + ".why.json"), kWhyBytesMax);
-  const auto in = content ? nlohmann::json::parse(*content, nullptr, false) : nlohmann::json();
-  if (in.is_object() && in.contains("reason") && in["reason"].is_string()) {
-    why.reason = in["reason"].get<std::string>();
-  }
-  why.delivered = in.is_object() && in.contains("delivered") && in["delivered"] == true;
-  return why;
 }
 
 }  // namespace
@@ -93,7 +73,7 @@ Result<std::string> Replayer::replay_segment(const SegmentId& id) {
   if (!state) {
     return state.error();
   }
-  const Why why = why_of(outside_.filesystem, quarantine(), id);
+  const SetAside why = read_set_aside(outside_.filesystem, quarantine(), id);
   if (state->kind != SegmentState::Kind::sealed && state->kind != SegmentState::Kind::unsealed) {
     return rejected(state->reason.empty() ? "it holds no record" : state->reason);
   }

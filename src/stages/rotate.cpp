@@ -45,7 +45,8 @@ Status Rotator::process(RotateInput input, Outbox<Block>& /*out*/) {
     } else if (outcome->kind == SegmentOutcome::Kind::postponed) {
       ready_[{links_.stream.writing_num.load(), num}] = {outcome->id, true};
     } else {
-      if (outcome->kind == SegmentOutcome::Kind::done) {
+      // Of one that crashed too often Upload has said what became of it.
+      if (outcome->kind == SegmentOutcome::Kind::done || !crashed_too_often(outcome->id)) {
         links_.conditions.clear(crashing_condition(outcome->id));
       }
       forget(outcome->id);

@@ -232,6 +232,7 @@ void Rotator::set_aside(const SegmentId& id, const std::string& reason) {
       "segment " + to_string(id) + " was set aside in " + links_.stream.quarantine().string() +
           ": " + reason +
           ". Once that is repaired, stop the server and run: " + replay_command_of(id));
+  links_.conditions.clear(crashing_condition(id));
   if (const auto pieces = links_.stream.take_finished(id.num)) {
     links_.books.pieces_set_aside += *pieces;
     links_.books.pieces_in_spool -= *pieces;

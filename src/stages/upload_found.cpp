@@ -69,7 +69,8 @@ void Uploader::release_quarantine(Job& job) {
       return;
     }
     // What Frame found to be malformed is no event to any version.
-    const bool may_be_other_data = data == nullptr && segment.seal.summary.events > 0 &&
+    const bool may_be_other_data = data == nullptr && !job.upload.confirmed(ObjectRole::data) &&
+                                   segment.seal.summary.events > 0 &&
                                    segment.settings.converter_version != options_.converter_version;
     const MonotonicTime from = started_at_ + kSignatureLife;
     if (may_be_other_data && outside_.clock.now() < from) {
@@ -94,8 +95,8 @@ void Uploader::release_quarantine(Job& job) {
 
 void Uploader::refuse_to_mix(Job& job) {
   job.reason =
-      "the store has some of its objects, made by another decision on what to reject (a backup of "
-      "the spool was restored, and another version has run since)";
+      "the store has some of its objects, made by another decision on what to reject, as after a "
+      "restored backup of the spool or under another version";
   begin_ending(job, Ending::set_aside);
 }
 

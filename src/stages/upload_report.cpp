@@ -59,7 +59,8 @@ void Uploader::write_lines(Job& job) {
     }
     // A lost reply is found as an object, too: then it was this process that stored it.
     const bool was_there = object->found() && object->attempts() <= 1;
-    const std::uint64_t events = role == ObjectRole::data      ? upload.events()
+    const std::uint64_t data_events = job.all_found ? upload.pieces() : upload.events();
+    const std::uint64_t events = role == ObjectRole::data      ? data_events
                                  : role == ObjectRole::raw     ? upload.rejects().rejects.size()
                                  : role == ObjectRole::segment ? upload.pieces()
                                                                : 0;

@@ -51,6 +51,10 @@ class SegmentUpload {
   [[nodiscard]] const std::shared_ptr<ObjectUpload>& object(ObjectRole role) const {
     return objects_[static_cast<std::size_t>(role)];
   }
+  // An earlier pass of this process has brought it in.
+  [[nodiscard]] bool confirmed(ObjectRole role) const {
+    return confirmed_[static_cast<std::size_t>(role)];
+  }
   // Every object has been looked up that is to be.
   [[nodiscard]] bool looked() const;
   // The store has objects of this segment, not all, and what was rejected when they were made is
@@ -88,6 +92,7 @@ class SegmentUpload {
   };
 
   [[nodiscard]] bool needs(ObjectRole role) const;
+  [[nodiscard]] std::string rejects_hash() const;
   [[nodiscard]] ObjectMetadata base_metadata() const;
   ObjectUpload& make_object(ObjectRole role);
   void take_in_order();

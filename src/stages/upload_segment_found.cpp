@@ -30,17 +30,31 @@ bool SegmentUpload::needs(ObjectRole role) const {
 bool SegmentUpload::looked() const {
   return std::all_of(kObjectRoles.begin(), kObjectRoles.end(), [&](ObjectRole role) {
     const auto& upload = object(role);
-    // A prefix that refuses to be looked at holds nothing back that does not need it.
+    // A quarantine prefix that refuses to be looked at holds no data back; its own objects look
+    // before they are sent.
     return upload == nullptr || upload->looked() ||
-           (whole_ && !needs(role) && outside_.gate.closed(upload->prefix(), outside_.clock.now()));
+           (role != ObjectRole::data && outside_.gate.held(upload->prefix()));
   });
+}
+
+// What an earlier run decided is what the objects say, also where some of it verifies no more.
+std::string SegmentUpload::rejects_hash() const {
+  const auto& ours = rejects_.rejects;
+  if (segment_->known_rejects) {
+    const auto& known = segment_->known_rejects->rejects;
+    if (std::includes(known.begin(), known.end(), ours.begin(), ours.end(),
+                      [](const Reject& a, const Reject& b) { return a.index < b.index; })) {
+      return segment_->known_rejects->hash();
+    }
+  }
+  return rejects_.hash();
 }
 
 bool SegmentUpload::decided_otherwise() const {
   if (segment_->raw) {
     return false;  // nothing is decided: it is stored unread
   }
-  const std::string ours = rejects_.hash();
+  const std::string ours = rejects_hash();
   bool differs = false;
   bool all_there = true;
   for (const ObjectRole role : {ObjectRole::data, ObjectRole::raw, ObjectRole::reasons}) {

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import evidence
 import harness
@@ -115,7 +116,7 @@ def kill_under_load(killed, chance):
 
 def kill_in_recovery(killed, chance):
     killed.server.launch()
-    code = end_at(killed.server, (chance.uniform(0, 0.06), signal.SIGKILL))
+    code = end_at(killed.server, (chance.uniform(0, 2 * killed.start_seconds), signal.SIGKILL))
     killed.ended()
     return code
 
@@ -133,6 +134,10 @@ def test_p2_whenever_it_is_killed_nothing_acknowledged_is_lost_and_nothing_store
     print(f"SLUICE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     killed = KilledServer(scratch)
+    begin = time.monotonic()
+    killed.server.start()
+    killed.start_seconds = time.monotonic() - begin
+    killed.server.kill()
     seen = collections.Counter()
     while sum(seen.values()) < KILLS:
         how = chance.choice((kill_under_load, kill_under_load, kill_in_recovery, kill_in_shutdown))

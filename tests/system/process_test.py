@@ -42,11 +42,9 @@ def test_p4_without_memory_a_feed_waits_and_nothing_acknowledged_is_lost(scratch
         limit(server, resource.RLIMIT_AS, UNLIMITED)
     load.wait(harness.DEADLINE_SECONDS)
     print([line["event"] for line in server.lines() if line["level"] == "error"])
-    if not server.running():
+    if load.returncode != 0:  # ingest had none, and ended
         assert server.wait() == 4, server.log_tail()
         server.start()
-    else:
-        assert load.returncode == 0, load.stdout.read()
     harness.wait_for(lambda: not server.status()["books"]["xml"]["pieces_in_spool"], "delivery")
     server.stop()
     sent = evidence.read_record(*records)
@@ -62,7 +60,7 @@ def test_p5_stopped_for_longer_than_every_deadline_and_continued_it_goes_on(scra
     store.control("set", session_token="until")
     metadata.control("set", lifetime=4, token="until")
     server = scratch.server(
-        DOCUMENT_TIMEOUT=5, MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.3",
+        DOCUMENT_TIMEOUT=10, MAX_FILE_SIZE="64KiB", ROTATION_INTERVAL="0.3",
         **store.settings(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None,
                          AWS_EC2_METADATA_SERVICE_ENDPOINT=metadata.url,
                          HOME=scratch.path / "home")).start()
@@ -77,7 +75,7 @@ def test_p5_stopped_for_longer_than_every_deadline_and_continued_it_goes_on(scra
     refused = len([one for one in store.control("requests") if one["status"] == 403])
 
     server.signal(signal.SIGSTOP)
-    continue_at = time.monotonic() + 6
+    continue_at = time.monotonic() + 12
     harness.wait_for(lambda: time.monotonic() >= continue_at, "more than the keys live, or a document")
     server.signal(signal.SIGCONT)
 
@@ -117,7 +115,7 @@ class SteppedClock:
 
 
 def test_p6_a_clock_that_steps_by_a_day_either_way_changes_no_order_and_no_rotation(scratch):
-    day, age = 24 * 3600, 1
+    day, age = 24 * 3600, 5
     store = scratch.fake_s3()
     server = scratch.server(ROTATION_INTERVAL=age, **store.settings())
     clock = SteppedClock(scratch, server)

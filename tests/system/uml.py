@@ -151,7 +151,7 @@ class Guest:
         in `out`. Ends the guest."""
         self.process.stdin.write(b"drain\n")
         self.process.stdin.flush()
-        self.process.wait(2 * harness.DEADLINE_SECONDS)
+        self.process.wait(4 * harness.DEADLINE_SECONDS)  # more than the server's DRAIN_TIMEOUT
         assert (self.out / "drained").exists(), self.said()[-4000:]
 
     def stop(self):

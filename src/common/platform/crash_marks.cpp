@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +56,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 [[gnu::tls_model("initial-exec")]] thread_local constinit Work work;
 
 std::atomic<int> marks_fd{-1};
+std::atomic_flag marked;
 // What each signal did before us. Written before the handler is installed.
 std::array<struct sigaction, kFatalSignals.size()> before;
 
@@ -126,7 +128,8 @@ bool is_our_own(const siginfo_t& info) { return info.si_code > 0 || info.si_pid 
 // Only what is async-signal-safe.
 void on_fatal_signal(int signal, siginfo_t* info, void* /*context*/) {
   std::atomic_signal_fence(std::memory_order_acquire);
-  if (work.active.load(std::memory_order_relaxed) && is_our_own(*info)) {
+  // Threads that work on one segment may all meet what is wrong with it: it is one death.
+  if (work.active.load(std::memory_order_relaxed) && is_our_own(*info) && !marked.test_and_set()) {
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     const auto line = encode_crash_mark(
@@ -142,8 +145,11 @@ void on_fatal_signal(int signal, siginfo_t* info, void* /*context*/) {
       ::sigaction(signal, &before[i], nullptr);
     }
   }
-  // Held back until we return, and taken where the first one was: a core dump shows that place.
-  ::raise(signal);
+  // Held back until we return, and taken where the first one was: a core dump shows that place, and
+  // with the same information a sanitizer tells the same address.
+  if (::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::syscall(SYS_gettid), signal, info) != 0) {
+    ::raise(signal);
+  }
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ using nlohmann::ordered_json;
 // A list of rejects: a million of them with a reason of 1 KiB, twice.
 constexpr std::uint64_t kTwinFileBytesMax = 2 * kGiB;
 constexpr std::size_t kAnswerBytesMax = 4096;
+constexpr std::uint64_t kWhyBytesMax = 64 * kKiB;
 
 std::string dump(const ordered_json& value) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -315,6 +316,18 @@ Status return_segment(StreamDirectory& stream, const SegmentId& id) {
     }
   }
   return status;
+}
+
+SetAside read_set_aside(Filesystem& filesystem, const Path& quarantine, const SegmentId& id) {
+  SetAside why{.reason = "no .why.json says why"};
+  const auto content =
+      read_file(filesystem, with_suffix(quarantine, id, ".why.json"), kWhyBytesMax);
+  const auto in = content ? json::parse(*content, nullptr, false) : json();
+  if (in.is_object() && in.contains("reason") && in["reason"].is_string()) {
+    why.reason = in["reason"].get<std::string>();
+  }
+  why.delivered = in.is_object() && in.contains("delivered") && in["delivered"] == true;
+  return why;
 }
 
 Status quarantine_range(StreamDirectory& stream, const SegmentId& id, const File& file,

@@ -48,6 +48,10 @@ struct SetAside {
 // directory sync, then unlinked here, `.wal` first. Can be called again after any failure.
 Status set_segment_aside(StreamDirectory& stream, const SegmentId& id, const SetAside& why);
 
+// What the `.why.json` in `quarantine` says: the reason, and whether the store has it. Where there
+// is none, or it cannot be read, the reason says so.
+SetAside read_set_aside(Filesystem& filesystem, const Path& quarantine, const SegmentId& id);
+
 // What an operator is told to do once the cause is gone.
 std::string replay_command_of(const SegmentId& id);
 

@@ -176,6 +176,8 @@ TEST_CASE("p11_a_segment_that_was_stored_as_it_is_is_there_with_all_its_events")
   fixture.lines.clear();
   fixture.objects = {{.key = key, .bytes = 100, .etag = "", .modified_at = {}}};
   CHECK(fixture.report().unlisted == 1);
+  fixture.spooled = {{.id = kSegment, .pieces = 10, .set_aside = true}};  // and so it is no finding
+  CHECK(fixture.report().findings.empty());
 }
 
 TEST_CASE("objects_of_this_instance_without_a_line_are_counted_and_others_are_none_of_ours") {

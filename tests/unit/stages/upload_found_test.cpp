@@ -97,6 +97,8 @@ TEST_CASE("d18_a_laxer_versions_data_object_that_arrives_late_completes_the_segm
   CHECK(fixture.store.objects.size() == 1);
   CHECK(fixture.books.events_uploaded == 2);
   CHECK(fixture.books.pieces_quarantined == 0);
+  REQUIRE(fixture.lines().size() == 1);
+  CHECK(fixture.lines()[0].events == 2);  // in the object that is there
 }
 
 TEST_CASE("d18_where_all_events_are_rejected_another_versions_request_has_to_be_dead_first") {
@@ -116,6 +118,42 @@ TEST_CASE("d18_where_all_events_are_rejected_another_versions_request_has_to_be_
   CHECK(time_to_end(1, 0, true) >= std::chrono::minutes(15));
   CHECK(time_to_end(1, 0, false) < seconds(10));
   CHECK(time_to_end(0, 1, true) < seconds(10));  // no version takes a malformed run for an event
+}
+
+TEST_CASE(
+    "a_quarantine_prefix_that_may_not_be_looked_at_holds_no_data_back_without_conditions_either") {
+  Fixture fixture;
+  fixture.store.leave_out_conditions();
+  fixture.store.faults = {{.op = "head", .key_has = "_raw", .times = -1, .error = kDenied}};
+  for (std::size_t i = 1; i <= 3; ++i) {
+    const auto segment = fixture.make_segment(1);
+    segment->found_at_start = true;
+    fixture.give(segment, {{{"one"}, {}}});
+    REQUIRE(fixture.run_to_outcomes(i));
+    CHECK(fixture.out.items.back().kind == Kind::done);
+    fixture.clock.advance(seconds(61));  // past the time of its probe, which nobody makes
+  }
+  CHECK(fixture.store.objects.size() == 3);
+}
+
+TEST_CASE("d7_a_reject_that_verifies_no_more_is_no_other_decision") {
+  Fixture fixture;
+  const auto segment = fixture.make_segment(3);
+  fixture.store.faults = {{.op = "put", .key_has = "_raw", .times = -1, .error = kDenied}};
+  fixture.give(segment, {{{"one"}, {"<bad", "<worse"}}});
+  REQUIRE(fixture.run_until([&] { return fixture.store.objects.size() == 1; }));
+  fixture.restart();
+  fixture.out.items.clear();
+  fixture.store.faults.clear();
+  segment->found_at_start = true;
+  segment->known_rejects =
+      *read_rejects(fixture.filesystem, fixture.stream->path(), segment->id).value();
+  auto blocks = fixture.blocks_of(segment, {{{"one"}, {"<bad"}}});
+  blocks[0].damaged_bytes = 100;  // the second one
+  fixture.give(std::move(blocks));
+  REQUIRE(fixture.run_to_outcomes(1));
+  CHECK(fixture.out.items.back().kind == Kind::done);
+  CHECK(fixture.object("_raw.xml")->bytes == "<bad");
 }
 
 TEST_CASE("d18_objects_of_one_segment_are_never_made_by_two_decisions") {
