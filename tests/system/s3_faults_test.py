@@ -143,8 +143,8 @@ def test_an_object_much_larger_than_the_memory_goes_out_in_parts(scratch):
     store = scratch.fake_s3()
     memory_mib = 64
     server = scratch.server(MAX_FILE_SIZE=f"{OBJECT_MIB}MiB", MEMORY_MAX_BYTES=f"{memory_mib}MiB",
-                            SPOOL_MAX_BYTES=f"{OBJECT_MIB * 8}MiB", ROTATION_INTERVAL=3600,
-                            DRAIN_TIMEOUT=600, **store.settings()).start()
+                            SPOOL_MAX_BYTES=f"{OBJECT_MIB * 16}MiB",  # else its eighth cuts first
+                            ROTATION_INTERVAL=3600, DRAIN_TIMEOUT=600, **store.settings()).start()
     record = scratch.path / "record"
     # About 2.2 KB an event: a little more than one segment holds.
     server.load("--count", OBJECT_MIB * 500, "--connections", 8, record=record)
