@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "commands/server_reports.h"
 #include "common/base/check.h"
 
 namespace sluice {
@@ -89,7 +90,7 @@ void IngestHalf::build_spool(const Parts& parts) {
   Spooler::Options options;
   options.segment_run_bytes = parts.config.segment_bytes_max;
   options.size_is_of_object = parts.config.file_size_basis == FileSizeBasis::object;
-  options.segment_bytes_max = parts.config.spool_bytes_max / 8;
+  options.segment_bytes_max = segment_file_bytes_max(parts.config);
   options.segment_age = parts.config.rotation_interval;
   options.sync_interval = parts.config.spool_sync_interval;
   options.sync_bytes = parts.config.spool_sync_bytes;

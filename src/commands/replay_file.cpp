@@ -1,16 +1,11 @@
 #include "commands/replay_file.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/base/check.h"
-#include "common/s3/credential_text.h"
 #include "common/spool/digest_builder.h"
+#include "common/spool/reason_line.h"
 
 namespace sluice {
 namespace {
@@ -19,48 +14,6 @@ constexpr std::size_t kReadBytes = kMiB;
 constexpr std::uint64_t kReasonsBytesMax = kGiB;
 // Changing it would make another segment of a source that was replayed before.
 constexpr std::string_view kUidPurpose = "sluice replay 1\n";
-
-std::optional<PeerAddress> peer_of(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) {
-    return std::nullopt;
-  }
-  std::string ip(text.substr(0, colon));
-  const std::string_view port = text.substr(colon + 1);
-  PeerAddress peer;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), peer.port);
-  if (error != std::errc() || end != port.data() + port.size()) {
-    return std::nullopt;
-  }
-  if (ip.starts_with('[') && ip.ends_with(']')) {
-    ip = ip.substr(1, ip.size() - 2);
-  } else {
-    ip.insert(0, "::ffff:");
-  }
-  return ::inet_pton(AF_INET6, ip.c_str(), peer.ip.data()) == 1 ? std::optional(peer)
-                                                                : std::nullopt;
-}
-
-// As utc_milliseconds writes it.
-std::optional<WallTime> time_of(const std::string& text) {
-  const auto seconds = parse_iso8601(text);
-  const std::size_t point = text.find('.');
-  unsigned milliseconds = 0;
-  if (point != std::string::npos && text.size() >= point + 4) {
-    std::from_chars(text.data() + point + 1, text.data() + point + 4, milliseconds);
-  }
-  return seconds ? std::optional(*seconds + std::chrono::milliseconds(milliseconds)) : std::nullopt;
-}
-
-CutReason cut_reason_of(std::string_view text) {
-  for (auto number = static_cast<std::uint8_t>(CutReason::not_xml_here);
-       number <= static_cast<std::uint8_t>(CutReason::not_xml_stream); ++number) {
-    if (to_string(static_cast<CutReason>(number)) == text) {
-      return static_cast<CutReason>(number);
-    }
-  }
-  return CutReason::none;
-}
 
 Status read_exactly(const File& file, std::span<std::byte> into, std::uint64_t offset) {
   auto got = file.pread(into, offset);
@@ -166,25 +119,18 @@ Status ReplayFile::read_reasons(Filesystem& filesystem, const Path& path, std::s
 }
 
 Status ReplayFile::add_reason(std::string_view line) {
-  Part part;
-  try {
-    const auto in = nlohmann::json::parse(line);
-    in.at("offset").get_to(part.begin);
-    in.at("length").get_to(part.length);
-    part.reason = cut_reason_of(in.at("reason").get<std::string>());
-    in.at("continues").get_to(part.continues);
-    const auto peer = peer_of(in.at("peer").get<std::string>());
-    const auto time = time_of(in.at("time").get<std::string>());
-    if (!peer || !time) {
-      return rejected("a line without a peer or time that can be read");
-    }
-    part.peer = *peer;
-    part.received_at = *time;
-    if (!exported_from_ && in.contains("segment")) {
-      exported_from_ = parse_segment_id(in["segment"].get<std::string>());
-    }
-  } catch (const nlohmann::json::exception& problem) {
-    return rejected(std::string("a line that cannot be read: ") + problem.what());
+  const auto read = reason_line_from_json(line);
+  if (!read) {
+    return read.status();
+  }
+  const Part part{.begin = read->offset,
+                  .length = read->length,
+                  .reason = cut_reason_of(read->reason),
+                  .continues = read->continues,
+                  .received_at = read->received_at,
+                  .peer = read->peer};
+  if (!exported_from_) {
+    exported_from_ = read->segment;
   }
   if (part.begin != described_bytes_ || part.length > bytes_ - part.begin) {
     return rejected("a piece at offset " + std::to_string(part.begin) +

@@ -15,9 +15,6 @@
 namespace sluice {
 namespace {
 
-// A segment takes at most this part of the spool, as Spool has it.
-constexpr std::uint64_t kSegmentShare = 8;
-
 std::string count_text(std::uint64_t events, std::uint64_t malformed) {
   return fmt::format("{} events, {} malformed runs", events, malformed);
 }
@@ -229,7 +226,7 @@ Status Replayer::refuse_without_room(const ReplayFile::Counts& counts) const {
   const std::uint64_t bytes = kRecordsBegin + counts.piece_bytes +
                               counts.pieces() * (kPieceBytes + 2 * kRecordHeaderBytes) +
                               kSealRecordBytes;
-  if (bytes > config_.spool_bytes_max / kSegmentShare ||
+  if (bytes > segment_file_bytes_max(config_) ||
       counts.pieces() > std::numeric_limits<std::uint32_t>::max()) {
     return rejected(fmt::format(
         "it makes a segment of up to {} bytes, more than an eighth of SPOOL_MAX_BYTES={}: split it",

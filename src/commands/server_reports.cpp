@@ -120,6 +120,11 @@ void close_books(const StreamDirectory& stream, Books& books) {
   }
 }
 
+std::uint64_t segment_file_bytes_max(const Config& config) {
+  constexpr std::uint64_t kSegmentShare = 8;
+  return config.spool_bytes_max / kSegmentShare;
+}
+
 SegmentSettings segment_settings_of(const Config& config, const std::string& instance) {
   SegmentSettings settings;
   settings.format = config.output_format;

@@ -27,6 +27,8 @@ void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const Egres
 // any more, is no longer counted as in the spool. Blocks.
 void close_books(const StreamDirectory& stream, Books& books);
 
+// What a segment may take of the spool, at most.
+std::uint64_t segment_file_bytes_max(const Config& config);
 // What new segments' objects are made by.
 SegmentSettings segment_settings_of(const Config& config, const std::string& instance);
 

@@ -151,36 +151,16 @@ int exit_code_of(const Status& status) {
   return kExitClean;
 }
 
-// Block by block, so that a large segment takes little memory.
 Status write_pieces(const SegmentState& state, std::ostream& out, bool& damaged) {
-  constexpr std::uint32_t kReadBytes = 4 * kMiB;
-  auto ranges = record_ranges(state);
-  if (!ranges) {
-    return ranges.error();
-  }
-  BlockWalker walker(*state.file, state.header, *ranges, kReadBytes);
-  RecordBlock block;
-  for (;;) {
-    auto range = walker.next();
-    if (!range) {
-      return range.error();
-    }
-    if (!*range) {
-      return {};
-    }
-    Buffer buffer = Buffer::allocate((*range)->end - (*range)->begin, Charge());
-    Status status =
-        read_records(*state.file, state.header, {(*range)->begin, (*range)->end}, buffer, block);
-    if (!status) {
-      return status;
-    }
+  return for_each_block(state, [&](const RecordBlock& block) -> Status {
     for (const RecordView& record : block.records) {
       for (const Piece& piece : record.pieces) {
         out << as_text(record.run.subspan(piece.begin, piece.length)) << '\n';
       }
     }
     damaged = damaged || (!block.damage.empty() && state.kind == SegmentState::Kind::sealed);
-  }
+    return {};
+  });
 }
 
 // A segment wherever it lies: one of the spool's quarantine with what lies beside it, or a

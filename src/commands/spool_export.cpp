@@ -2,19 +2,16 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "commands/exit_code.h"
 #include "common/base/buffer.h"
-#include "common/base/utc_text.h"
+#include "common/spool/reason_line.h"
 #include "common/spool/segment_reader.h"
 #include "common/spool/segment_state.h"
 
 namespace sluice {
 namespace {
-
-constexpr std::uint32_t kReadBytes = 4 * kMiB;
 
 // A file that is written from its begin to its end.
 class NewFile {
@@ -43,21 +40,6 @@ struct Exported {
   std::uint64_t damaged_bytes = 0;
 };
 
-// As the lines beside an object of rejected pieces, and whose piece it is.
-std::string line_of(const SegmentHeader& segment, const RecordHeader& record, const Piece& piece,
-                    std::uint32_t index, std::uint64_t offset) {
-  nlohmann::ordered_json line;
-  line["offset"] = offset;
-  line["length"] = piece.length;
-  line["peer"] = to_string(record.peer);
-  line["time"] = utc_milliseconds(record.received_at);
-  line["reason"] = piece.kind == PieceKind::event ? std::string_view() : to_string(piece.reason);
-  line["sequence"] = sequence_of(segment.id.num, index);
-  line["continues"] = piece.continues;
-  line["segment"] = to_string(segment.id);
-  return line.dump() + '\n';
-}
-
 // Wherever in the spool it lies. Fatal with ENOENT: nowhere.
 Result<SegmentState> find_segment(Filesystem& filesystem, const SpoolExport& what) {
   for (const std::string_view folder : {"xml", "logs", "quarantine"}) {
@@ -75,7 +57,15 @@ Status write_block(const SegmentState& state, const RecordBlock& block, NewFile&
   for (const RecordView& record : block.records) {
     std::uint32_t index = record.header.first_index;
     for (const Piece& piece : record.pieces) {
-      lines += line_of(state.header, record.header, piece, index++, raw.bytes());
+      const bool is_event = piece.kind == PieceKind::event;
+      lines += to_json({.offset = raw.bytes(),
+                        .length = piece.length,
+                        .peer = record.header.peer,
+                        .received_at = record.header.received_at,
+                        .reason = is_event ? std::string() : std::string(to_string(piece.reason)),
+                        .sequence = sequence_of(state.header.id.num, index++),
+                        .continues = piece.continues,
+                        .segment = state.header.id});
       if (Status status = raw.append(record.run.subspan(piece.begin, piece.length)); !status) {
         return status;
       }
@@ -87,30 +77,12 @@ Status write_block(const SegmentState& state, const RecordBlock& block, NewFile&
 }
 
 Result<Exported> write_segment(const SegmentState& state, NewFile& raw, NewFile& reasons) {
-  auto ranges = record_ranges(state);
-  if (!ranges) {
-    return ranges.error();
-  }
   Exported exported;
-  BlockWalker walker(*state.file, state.header, *ranges, kReadBytes);
-  RecordBlock block;
-  for (;;) {
-    auto range = walker.next();
-    if (!range) {
-      return range.error();
-    }
-    if (!*range) {
-      break;
-    }
-    const KeptRange bytes{(*range)->begin, (*range)->end};
-    Buffer buffer = Buffer::allocate(bytes.end - bytes.begin, Charge());
-    Status status = read_records(*state.file, state.header, bytes, buffer, block);
-    if (status) {
-      status = write_block(state, block, raw, reasons, exported);
-    }
-    if (!status) {
-      return status.error();
-    }
+  Status read = for_each_block(state, [&](const RecordBlock& block) {
+    return write_block(state, block, raw, reasons, exported);
+  });
+  if (!read) {
+    return read.error();
   }
   for (NewFile* file : {&raw, &reasons}) {
     if (Status status = file->sync(); !status) {

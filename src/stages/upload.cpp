@@ -304,7 +304,7 @@ void Uploader::begin_ending(Job& job, Ending ending) {
     for (const ObjectRole role : kObjectRoles) {
       const auto& upload = job.upload.object(role);
       if (upload != nullptr && upload->state() == State::done) {
-        confirmed.objects[static_cast<std::size_t>(role)] = true;
+        confirmed.objects[index_of(role)] = true;
       }
     }
   }

@@ -35,7 +35,7 @@ void Uploader::settle_lookups(Job& job) {
   if (outside_.clock.now() >= job.not_before) {
     job.looking = false;
     if (job.upload.segment().raw) {
-      job.upload.forget_other_objects();
+      job.upload.forget_unneeded();
     }
     job.upload.allow_send();
   }

@@ -2,27 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "common/base/check.h"
 #include "common/base/utc_text.h"
+#include "common/spool/reason_line.h"
 #include "common/spool/segment_origin.h"
 
 namespace sluice {
 namespace {
 
 constexpr std::string_view kSource = "xml-stream-aggregator";
-
-std::size_t index_of(ObjectRole role) { return static_cast<std::size_t>(role); }
-
-std::string_view metadata_value(const ObjectMetadata& metadata, std::string_view name) {
-  for (const auto& [key, value] : metadata) {
-    if (key == name) {
-      return value;
-    }
-  }
-  return {};
-}
 
 std::size_t cost_of(const std::vector<RejectedPiece>& pieces) {
   std::size_t bytes = 0;
@@ -49,17 +38,14 @@ std::string_view to_string(ObjectRole role) {
 }
 
 std::string reason_line(const RejectedPiece& piece, std::uint64_t offset) {
-  nlohmann::ordered_json line;
-  line["offset"] = offset;
-  line["length"] = piece.bytes.size();
-  line["peer"] = to_string(piece.peer);
-  line["time"] = utc_milliseconds(piece.received_at);
-  line["reason"] = piece.reason;
-  line["line"] = piece.line;
-  line["column"] = piece.column;
-  line["sequence"] = piece.sequence;
-  line["continues"] = piece.continues;
-  return line.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return to_json({.offset = offset,
+                  .length = piece.bytes.size(),
+                  .peer = piece.peer,
+                  .received_at = piece.received_at,
+                  .reason = piece.reason,
+                  .position = ReasonLine::Position{piece.line, piece.column},
+                  .sequence = piece.sequence,
+                  .continues = piece.continues});
 }
 
 SegmentUpload::SegmentUpload(SealedSegmentPtr segment, Limits limits, ObjectUpload::Outside outside,

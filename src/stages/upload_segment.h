@@ -22,6 +22,7 @@ enum class ObjectRole : std::uint8_t { data, raw, reasons, segment };
 inline constexpr std::array kObjectRoles{ObjectRole::data, ObjectRole::raw, ObjectRole::reasons,
                                          ObjectRole::segment};
 using PerObjectRole = std::array<bool, kObjectRoles.size()>;
+constexpr std::size_t index_of(ObjectRole role) { return static_cast<std::size_t>(role); }
 std::string_view to_string(ObjectRole role);
 
 class SegmentUpload {
@@ -49,12 +50,10 @@ class SegmentUpload {
   [[nodiscard]] bool quarantine_dropped() const { return quarantine_dropped_; }
   // Nothing where the role is not needed (so far).
   [[nodiscard]] const std::shared_ptr<ObjectUpload>& object(ObjectRole role) const {
-    return objects_[static_cast<std::size_t>(role)];
+    return objects_[index_of(role)];
   }
   // An earlier pass of this process has brought it in.
-  [[nodiscard]] bool confirmed(ObjectRole role) const {
-    return confirmed_[static_cast<std::size_t>(role)];
-  }
+  [[nodiscard]] bool confirmed(ObjectRole role) const { return confirmed_[index_of(role)]; }
   // Every object has been looked up that is to be.
   [[nodiscard]] bool looked() const;
   // The store has objects of this segment, not all, and what was rejected when they were made is
@@ -62,8 +61,6 @@ class SegmentUpload {
   [[nodiscard]] bool decided_otherwise() const;
   // What was found is all that could be made of the segment.
   [[nodiscard]] bool complete_in_store() const;
-  // Of a raw segment, once looked up: nothing but itself is stored.
-  void forget_other_objects();
   // Objects that were looked up, and that nothing is to be stored under.
   void forget_unneeded();
   // Once whole, and what is not needed forgotten.

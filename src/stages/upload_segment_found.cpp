@@ -4,22 +4,6 @@
 #include "stages/upload_segment.h"
 
 namespace sluice {
-namespace {
-
-std::size_t index_of(ObjectRole role) { return static_cast<std::size_t>(role); }
-
-// What the object that was found says of the rejected pieces; empty where it says nothing.
-std::string_view stated_rejects(const ObjectUpload& upload) {
-  for (const auto& [name, value] : upload.found()->metadata) {
-    if (name == "rejected") {
-      return value;
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
 bool SegmentUpload::needs(ObjectRole role) const {
   if (segment_->raw || role == ObjectRole::segment) {
     return segment_->raw && role == ObjectRole::segment;
@@ -68,7 +52,7 @@ bool SegmentUpload::decided_otherwise() const {
     }
     // One that was stored in parts may not say: then by the list that we have on disk, or, where
     // that is lost, nobody knows by which.
-    const std::string_view stated = stated_rejects(*upload);
+    const std::string_view stated = metadata_value(upload->found()->metadata, "rejected");
     differs = differs || (stated.empty() ? !segment_->known_rejects : stated != ours);
   }
   return differs && !all_there && outside_.store.capabilities().metadata;
@@ -79,7 +63,7 @@ bool SegmentUpload::complete_in_store() const {
     return object(role) != nullptr && object(role)->found();
   };
   const bool has_data = is_there(ObjectRole::data);
-  if (has_data && stated_rejects(*object(ObjectRole::data)) == "0") {
+  if (has_data && metadata_value(object(ObjectRole::data)->found()->metadata, "rejected") == "0") {
     return true;
   }
   if (!segment_->raw) {
@@ -97,12 +81,6 @@ void SegmentUpload::forget_unneeded() {
     if (!needs(role)) {
       objects_[index_of(role)].reset();
     }
-  }
-}
-
-void SegmentUpload::forget_other_objects() {
-  for (const ObjectRole role : {ObjectRole::data, ObjectRole::raw, ObjectRole::reasons}) {
-    objects_[index_of(role)].reset();
   }
 }
 

@@ -11,8 +11,6 @@
 #include "fakes/fault_filesystem.h"
 
 namespace sluice {
-namespace fault_disk {
-
 inline constexpr std::uint64_t kSectorBytes = 512;
 inline constexpr std::uint64_t kPageBytes = 4096;
 
@@ -21,13 +19,6 @@ inline std::uint64_t pages(std::uint64_t bytes) {
 }
 
 inline Error failed(int code, const Path& path) { return system_error(path.string(), code); }
-
-}  // namespace fault_disk
-
-using fault_disk::failed;
-using fault_disk::kPageBytes;
-using fault_disk::kSectorBytes;
-using fault_disk::pages;
 
 class FaultFile final : public File {
  public:

@@ -21,12 +21,7 @@ class MemoryObjectStore final : public ObjectStore {
     ObjectMetadata metadata;
     std::string etag;
     [[nodiscard]] std::string value(std::string_view name) const {
-      for (const auto& [key, text] : metadata) {
-        if (key == name) {
-          return text;
-        }
-      }
-      return {};
+      return std::string(metadata_value(metadata, name));
     }
   };
   struct Fault {

@@ -18,6 +18,22 @@ struct Found {
   std::string keys;         // of the objects
 };
 
+// The documents whose markers are in these bytes, in the order in which they come.
+std::vector<std::uint64_t> documents_in(std::string_view bytes) {
+  constexpr std::string_view kMark = "doc-";
+  std::vector<std::uint64_t> numbers;
+  for (std::size_t at = bytes.find(kMark); at != std::string_view::npos;
+       at = bytes.find(kMark, at + 1)) {
+    const char* const begin = bytes.data() + at + kMark.size();
+    std::uint64_t number = 0;
+    const auto [end, failure] = std::from_chars(begin, bytes.data() + bytes.size(), number);
+    if (failure == std::errc() && end != bytes.data() + bytes.size() && *end == ';') {
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
+}
+
 class Judge {
  public:
   Judge(const RemoteStore& remote, const Documents& documents, const SegmentSettings& settings,
@@ -75,10 +91,8 @@ class Judge {
     if (object == remote_.objects.end()) {
       return complain(note + ": there is no such object");
     }
-    for (const auto& [name, value] : object->second.metadata) {
-      if (name == "segment" && value != why.value("segment", "")) {
-        complain(note + ": two segments have one key");
-      }
+    if (metadata_value(object->second.metadata, "segment") != why.value("segment", "")) {
+      complain(note + ": two segments have one key");
     }
   }
 
@@ -190,21 +204,6 @@ class Judge {
 };
 
 }  // namespace
-
-std::vector<std::uint64_t> documents_in(std::string_view bytes) {
-  constexpr std::string_view kMark = "doc-";
-  std::vector<std::uint64_t> numbers;
-  for (std::size_t at = bytes.find(kMark); at != std::string_view::npos;
-       at = bytes.find(kMark, at + 1)) {
-    const char* const begin = bytes.data() + at + kMark.size();
-    std::uint64_t number = 0;
-    const auto [end, failure] = std::from_chars(begin, bytes.data() + bytes.size(), number);
-    if (failure == std::errc() && end != bytes.data() + bytes.size() && *end == ';') {
-      numbers.push_back(number);
-    }
-  }
-  return numbers;
-}
 
 std::vector<std::string> judge(const RemoteStore& remote,
                                const std::vector<FaultFilesystem*>& disks,

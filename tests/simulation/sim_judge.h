@@ -17,7 +17,4 @@ std::vector<std::string> judge(const RemoteStore& remote,
                                const Documents& documents, const SegmentSettings& settings,
                                std::map<std::string, std::uint64_t>& counts);
 
-// The documents whose markers are in these bytes, in the order in which they come.
-std::vector<std::uint64_t> documents_in(std::string_view bytes);
-
 }  // namespace sluice::simulation

@@ -19,7 +19,7 @@ bool stricter_refuses(std::string_view piece) {
 
 }  // namespace
 
-SimProcess::Egress::Egress(const SimProcess& process, SimProcess& links)
+SimProcess::Egress::Egress(SimProcess& process)
     : memory(process.settings_.egress_bytes),
       store(process.world_.remote, process.world_.host, [&process] { return process.halted(); }),
       blocks(process.settings_.queue_capacity),
@@ -28,11 +28,11 @@ SimProcess::Egress::Egress(const SimProcess& process, SimProcess& links)
       ledger(process.world_.disk, process.world_.clock, {"/spool"}) {
   rotator.emplace(
       process.settings_.rotator,
-      Rotator::Links{*links.spool_, *links.stream_, links.prepared_, memory, links.books_,
-                     links.conditions_, links.pause_reading_, starved_after});
+      Rotator::Links{*process.spool_, *process.stream_, process.prepared_, memory, process.books_,
+                     process.conditions_, process.pause_reading_, starved_after});
   for (int i = 0; i < 2; ++i) {
-    validators.push_back(std::make_unique<Validator>(links.books_));
-    converters.push_back(std::make_unique<Converter>(links.books_));
+    validators.push_back(std::make_unique<Validator>(process.books_));
+    converters.push_back(std::make_unique<Converter>(process.books_));
   }
   UploadOptions options = process.settings_.upload;
   options.seed = process.world_.random.next();
@@ -40,9 +40,9 @@ SimProcess::Egress::Egress(const SimProcess& process, SimProcess& links)
   options.converter_version = kConverterVersion + (process.settings_.strict ? 1 : 0);
   options.leftover_prefixes = {process.settings_.segment.prefix,
                                process.settings_.segment.quarantine_prefix};
-  uploader.emplace(options,
-                   Uploader::Outside{store, *links.stream_, ledger, links.books_, links.conditions_,
-                                     process.world_.clock, starved_after, links.object_ratio_});
+  uploader.emplace(options, Uploader::Outside{store, *process.stream_, ledger, process.books_,
+                                              process.conditions_, process.world_.clock,
+                                              starved_after, process.object_ratio_});
 }
 
 SimProcess::SimProcess(World world, SimSettings settings)
@@ -80,7 +80,7 @@ SimProcess::SimProcess(World world, SimSettings settings)
                    Spooler::Links{*stream_, prepared_, books_, conditions_,
                                   [this](Reply reply) { hear(std::move(reply)); }, pause_reading_,
                                   draining_, object_ratio_});
-  egress_ = std::make_unique<Egress>(*this, *this);
+  egress_ = std::make_unique<Egress>(*this);
 }
 
 SimProcess::~SimProcess() = default;
@@ -135,11 +135,16 @@ void SimProcess::read_some() {
 }
 
 void SimProcess::send_end(SimClient& client, ConnectionEnd end) {
-  client.end_sent = true;
   if (client.sent == 0) {
     // Nothing of it went down, so nothing has to become durable before the answer.
+    client.end_sent = true;
     return hear({client.connection, {}, end, true});
   }
+  push_end(client, end);
+}
+
+void SimProcess::push_end(SimClient& client, ConnectionEnd end) {
+  client.end_sent = true;
   Chunk last;
   last.connection = client.connection;
   last.received_at = world_.clock.wall_now();
@@ -171,11 +176,11 @@ void SimProcess::hear(Reply reply) {
 
 // ---- the workers --------------------------------------------------------------------------------
 
-bool SimProcess::turn() { return turn_of(world_.random.below(lanes_.size() + 7)); }
+bool SimProcess::turn() { return turn_of(world_.random.below(workers())); }
 
 bool SimProcess::turn_all() {
   bool moved = false;
-  for (std::size_t worker = 0; worker < lanes_.size() + 7 && !failed_ && !ended_; ++worker) {
+  for (std::size_t worker = 0; worker < workers() && !failed_ && !ended_; ++worker) {
     moved = turn_of(worker) || moved;
   }
   return moved;
@@ -352,7 +357,7 @@ void SimProcess::rebuild_egress() {
     (void)rotate_in_.pop();
   }
   egress_.reset();
-  egress_ = std::make_unique<Egress>(*this, *this);
+  egress_ = std::make_unique<Egress>(*this);
   drain_asked_ = false;
 }
 
@@ -362,20 +367,10 @@ void SimProcess::begin_drain() {
   if (draining_.exchange(true)) {
     return;
   }
-  std::vector<SimClient*> open;
   for (SimClient& client : clients_) {
     if (!client.end_sent) {
-      open.push_back(&client);
+      push_end(client, ConnectionEnd::shutdown);
     }
-  }
-  for (SimClient* client : open) {
-    client->end_sent = true;
-    Chunk last;
-    last.connection = client->connection;
-    last.received_at = world_.clock.wall_now();
-    last.end = ConnectionEnd::shutdown;
-    last.in_flight = InFlight(client->connection);
-    lanes_[client->connection->id % lanes_.size()]->push(std::move(last));
   }
 }
 

@@ -134,7 +134,7 @@ class SimProcess {
   };
   // All that a failure of egress takes with it. Its queue from Spool stays: EgressLink's lock.
   struct Egress {
-    Egress(const SimProcess& process, SimProcess& links);
+    explicit Egress(SimProcess& process);
     UploadStarvedAfter starved_after{0};
     std::atomic<bool> stop{false};
     MemoryBudget memory;
@@ -149,6 +149,8 @@ class SimProcess {
     std::optional<Uploader> uploader;
   };
 
+  // Threads of the process, and what ends it as one.
+  [[nodiscard]] std::size_t workers() const { return lanes_.size() + 7; }
   bool turn_of(std::size_t worker);
   bool turn_frame(std::size_t lane);
   bool turn_spool();
@@ -162,6 +164,7 @@ class SimProcess {
   Status validate_strictly(Validator& validator, Block block);
   void hear(Reply reply);
   void send_end(SimClient& client, ConnectionEnd end);
+  void push_end(SimClient& client, ConnectionEnd end);
   [[nodiscard]] bool halted() const { return world_.disk.powered_off(); }
   void say(std::string_view what) { world_.trace.say(world_.host, what); }
 

@@ -34,7 +34,6 @@ class SimTrace {
  public:
   SimTrace(const ManualClock& clock, bool wanted) : clock_(clock), wanted_(wanted) {}
 
-  [[nodiscard]] bool wanted() const { return wanted_; }
   void say(int host, std::string_view what) {
     if (wanted_) {
       const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -4,9 +4,7 @@ The crashes are real: libraries that have bugs, and events that hit them.
 """
 import json
 import os
-import shutil
 import signal
-import subprocess
 
 import evidence
 import harness
@@ -159,14 +157,8 @@ def test_p11_sigkill_never_counts(scratch):
 
 def start_and_die_in_read(scratch, server, wal, number):
     """Three times, in Rotate's read of this number from the segment `wal`."""
-    if not shutil.which("strace"):
-        raise harness.Skip("strace is not installed")
-    # It counts calls by thread.
-    server.wrapper = ["strace", "-D", "-f", "-qq", "-o", scratch.path / "strace", "-P", wal, "-e",
-                      "trace=pread64", "-e", f"inject=pread64:signal=SIGSEGV:when={number}"]
-    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
-        raise harness.Skip("strace may not trace")
+    harness.under_strace(server, scratch.path / "strace", "-P", wal, "-e", "trace=pread64", "-e",
+                         f"inject=pread64:signal=SIGSEGV:when={number}", forget_signals=False)
     for count in (1, 2, 3):
         start_and_die(server)
         assert len(marks(server)) == count, marks(server)

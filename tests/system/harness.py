@@ -243,6 +243,21 @@ def start_load(port, *arguments, record=None):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def under_strace(server, log, *options, forget_signals=True):
+    """The next starts of this server are under strace with these options; it counts calls by thread.
+    Raises Skip where it cannot be. With --seccomp-bpf strace 6.1 is fast and forgets to send most
+    signals: forget_signals=False for those who inject some."""
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    fast = ["--seccomp-bpf"] if forget_signals else []
+    server.wrapper = ["strace", "-D", "-f", *fast, "-qq", "-o", log, *options]
+    # LeakSanitizer does not work where another one traces.
+    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
+        server.wrapper = ()
+        raise Skip("strace may not trace")
+
+
 def run_sluice(*arguments, settings=(), expected=0, cwd=None):
     done = subprocess.run([SLUICE, *map(str, arguments)], env=clean_environment(settings), cwd=cwd,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,

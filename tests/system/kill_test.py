@@ -7,9 +7,7 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import signal
-import subprocess
 import threading
 import time
 
@@ -31,6 +29,13 @@ class KilledServer:
         self.server = scratch.server(**SETTINGS)
         self.immutable = evidence.Immutable()
         self.records = []
+        self.start_seconds = None
+
+    def measure_start(self):
+        begin = time.monotonic()
+        self.server.start()
+        self.start_seconds = time.monotonic() - begin
+        self.server.kill()
 
     def start_loads(self):
         """Connections of many lengths, so that some are acknowledged before the kill, some not."""
@@ -134,10 +139,7 @@ def test_p2_whenever_it_is_killed_nothing_acknowledged_is_lost_and_nothing_store
     print(f"SLUICE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     killed = KilledServer(scratch)
-    begin = time.monotonic()
-    killed.server.start()
-    killed.start_seconds = time.monotonic() - begin
-    killed.server.kill()
+    killed.measure_start()
     seen = collections.Counter()
     while sum(seen.values()) < KILLS:
         how = chance.choice((kill_under_load, kill_under_load, kill_in_recovery, kill_in_shutdown))
@@ -165,22 +167,6 @@ CALLS = ("pwritev", "fdatasync", "fsync", "fallocate", "ftruncate", "rename", "r
          "write")
 
 
-def under_strace(scratch, server, call, number):
-    # Without --seccomp-bpf, with which strace 6.1 forgets to send most of the signals.
-    server.wrapper = ["strace", "-D", "-f", "-qq", "-o", scratch.path / "strace", "-e",
-                      "trace=" + call, "-e", f"inject={call}:signal=SIGKILL:when={number}"]
-    # LeakSanitizer does not work where another one traces.
-    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-
-
-def assert_strace_may_trace(scratch, server):
-    if not shutil.which("strace"):
-        raise harness.Skip("strace is not installed")
-    under_strace(scratch, server, "write", 1000)
-    if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
-        raise harness.Skip("strace may not trace")
-
-
 def run_until_killed(killed):
     """The exit code: killed at some call of its start, its work or its end, or 0."""
     server = killed.server
@@ -201,13 +187,13 @@ def run_until_killed(killed):
 
 def test_p2_killed_at_the_nth_call_that_changes_the_disk_nothing_is_lost_or_doubled(scratch):
     killed = KilledServer(scratch)
-    assert_strace_may_trace(scratch, killed.server)
     chance = random.Random(SEED)
     print(f"SLUICE_TEST_SEED={SEED}")
     kills = collections.Counter()
 
     def kill_at(call, number):
-        under_strace(scratch, killed.server, call, number)
+        harness.under_strace(killed.server, scratch.path / "strace", "-e", "trace=" + call, "-e",
+                             f"inject={call}:signal=SIGKILL:when={number}", forget_signals=False)
         code = run_until_killed(killed)
         assert code in (0, -signal.SIGKILL), f"{call}: exit {code}\n" + killed.server.log_tail()
         kills[call] += code != 0

@@ -7,9 +7,7 @@ import contextlib
 import os
 import resource
 import selectors
-import shutil
 import socket
-import subprocess
 
 import evidence
 import harness
@@ -95,15 +93,11 @@ class Senders:
 
 def slow_down_syncs(scratch, server, milliseconds):
     """By strace; without it the disk is as fast as it is, and the test says so."""
-    if not shutil.which("strace"):
-        print("strace is not installed: the disk is not slow")
-        return
-    server.wrapper = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", scratch.path / "strace", "-e",
-                      "trace=fdatasync", "-e", f"inject=fdatasync:delay_enter={milliseconds}000"]
-    if subprocess.run([*server.wrapper, "true"], capture_output=True).returncode != 0:
-        print("strace may not trace: the disk is not slow")
-        server.wrapper = ()
-    server.settings["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    try:
+        harness.under_strace(server, scratch.path / "strace", "-e", "trace=fdatasync", "-e",
+                             f"inject=fdatasync:delay_enter={milliseconds}000")
+    except harness.Skip as reason:
+        print(f"the disk is not slow: {reason}")
 
 
 def test_half_events_a_dead_store_and_a_slow_disk_at_once_stay_within_the_bound(scratch):

@@ -34,4 +34,14 @@ std::string_view to_string(CutReason reason) {
   return "unknown";
 }
 
+CutReason cut_reason_of(std::string_view text) {
+  for (auto number = static_cast<std::uint8_t>(CutReason::not_xml_here);
+       number <= static_cast<std::uint8_t>(CutReason::not_xml_stream); ++number) {
+    if (to_string(static_cast<CutReason>(number)) == text) {
+      return static_cast<CutReason>(number);
+    }
+  }
+  return CutReason::none;
+}
+
 }  // namespace sluice

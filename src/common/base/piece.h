@@ -27,6 +27,8 @@ enum class CutReason : std::uint8_t {
 };
 
 std::string_view to_string(CutReason reason);
+// What to_string gave; `none` of any other text.
+CutReason cut_reason_of(std::string_view text);
 
 // One piece of a run of bytes.
 struct Piece {

@@ -1,7 +1,9 @@
 // Times as text, in UTC: ISO 8601 with a Z.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/units.h"
 
@@ -11,5 +13,11 @@ namespace sluice {
 std::string utc_seconds(WallTime time);
 // "2026-11-21T09:14:07.123Z"
 std::string utc_milliseconds(WallTime time);
+// What utc_milliseconds wrote.
+std::optional<WallTime> parse_utc_milliseconds(std::string_view text);
+
+// ISO 8601: "2026-11-21T09:14:07Z", with fractions of a second, which are left out, and an offset
+// allowed.
+std::optional<WallTime> parse_iso8601(std::string_view text);
 
 }  // namespace sluice

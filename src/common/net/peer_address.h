@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace sluice {
 
@@ -15,6 +17,8 @@ struct PeerAddress {
 
 // "192.0.2.1:5000" or "[2001:db8::1]:5000".
 std::string to_string(const PeerAddress& peer);
+// What to_string wrote.
+std::optional<PeerAddress> parse_peer_address(std::string_view text);
 // "192.0.2.1" or "2001:db8::1".
 std::string ip_to_string(const PeerAddress& peer);
 

@@ -1,9 +1,8 @@
 #include "common/s3/credential_text.h"
 
-#include <charconv>
-#include <chrono>
-#include <ctime>
 #include <nlohmann/json.hpp>
+
+#include "common/base/utc_text.h"
 
 namespace sluice {
 namespace {
@@ -16,39 +15,6 @@ std::string text_of(const nlohmann::json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-std::optional<int> take_number(std::string_view& text, std::size_t digits) {
-  int value = 0;
-  const std::string_view part = text.substr(0, digits);
-  const auto [end, failure] = std::from_chars(part.data(), part.data() + part.size(), value);
-  if (part.size() != digits || failure != std::errc() || end != part.data() + digits ||
-      part[0] == '-') {
-    return std::nullopt;
-  }
-  text.remove_prefix(digits);
-  return value;
-}
-
-// "Z", "+01:00" or "-0130" as seconds east.
-std::optional<int> zone_seconds(std::string_view text) {
-  if (text == "Z") {
-    return 0;
-  }
-  if (text.empty() || (text[0] != '+' && text[0] != '-')) {
-    return std::nullopt;
-  }
-  const int sign = text[0] == '-' ? -1 : 1;
-  text.remove_prefix(1);
-  const auto hours = take_number(text, 2);
-  if (text.starts_with(':')) {
-    text.remove_prefix(1);
-  }
-  const auto minutes = take_number(text, 2);
-  if (!hours || !minutes || !text.empty()) {
-    return std::nullopt;
-  }
-  return sign * (*hours * 3600 + *minutes * 60);
-}
-
 }  // namespace
 
 std::string key_id_end(std::string_view access_key_id) {
@@ -56,35 +22,6 @@ std::string key_id_end(std::string_view access_key_id) {
   return std::string(access_key_id.size() < 2 * kShown
                          ? std::string_view()
                          : access_key_id.substr(access_key_id.size() - kShown));
-}
-
-std::optional<WallTime> parse_iso8601(std::string_view text) {
-  std::tm utc{};
-  const auto take = [&text](int& into, std::size_t digits, std::string_view before, int least,
-                            int most) {
-    if (!text.starts_with(before)) {
-      return false;
-    }
-    text.remove_prefix(before.size());
-    const auto value = take_number(text, digits);
-    into = value.value_or(0);
-    return value && into >= least && into <= most;
-  };
-  if (!take(utc.tm_year, 4, "", 1970, 9999) || !take(utc.tm_mon, 2, "-", 1, 12) ||
-      !take(utc.tm_mday, 2, "-", 1, 31) || !take(utc.tm_hour, 2, "T", 0, 23) ||
-      !take(utc.tm_min, 2, ":", 0, 59) || !take(utc.tm_sec, 2, ":", 0, 60)) {
-    return std::nullopt;
-  }
-  if (text.starts_with('.')) {  // a fraction of a second is rounded down
-    text.remove_prefix(std::min(text.find_first_not_of("0123456789", 1), text.size()));
-  }
-  const auto zone = zone_seconds(text);
-  if (!zone) {
-    return std::nullopt;
-  }
-  utc.tm_year -= 1900;
-  utc.tm_mon -= 1;
-  return wall_time_of(::timegm(&utc) - *zone);
 }
 
 std::string printable_cut(std::string_view text, std::size_t bytes_max) {

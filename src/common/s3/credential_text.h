@@ -30,9 +30,6 @@ Status check_complete(const Credentials& credentials);
 // At most the last four characters, and nothing of a short one.
 std::string key_id_end(std::string_view access_key_id);
 
-// "2026-11-21T09:14:07Z", with fractions of a second and an offset allowed.
-std::optional<WallTime> parse_iso8601(std::string_view text);
-
 // The first `bytes_max` bytes, with '?' for what is not printable.
 std::string printable_cut(std::string_view text, std::size_t bytes_max);
 

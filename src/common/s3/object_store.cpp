@@ -35,6 +35,15 @@ bool confirmed_other_bytes(const StoreError& error) {
   return error.code == "EtagMismatch" || error.code == "ChecksumMismatch";
 }
 
+std::string_view metadata_value(const ObjectMetadata& metadata, std::string_view name) {
+  for (const auto& [key, value] : metadata) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return {};
+}
+
 std::string describe(const StoreError& error) {
   std::string text = error.code.empty() ? std::string(to_string(error.kind)) : error.code;
   if (error.http_status != 0) {

@@ -90,6 +90,8 @@ using Sha256 = std::array<std::uint8_t, 32>;
 Sha256 sha256_of(const ObjectBody& body);
 
 using ObjectMetadata = std::vector<std::pair<std::string, std::string>>;  // names in lower case
+// Empty where the name is not there.
+std::string_view metadata_value(const ObjectMetadata& metadata, std::string_view name);
 
 // What the parts of a multipart upload and a plain PUT have in common.
 struct ObjectName {

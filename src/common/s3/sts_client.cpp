@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "common/base/utc_text.h"
 #include "common/s3/object_store.h"
 #include "common/s3/s3_error.h"
 #include "common/s3/sigv4.h"

@@ -117,4 +117,33 @@ Result<std::vector<KeptRange>> record_ranges(const SegmentState& state) {
   return std::vector<KeptRange>{{kRecordsBegin, std::max(info->bytes, kRecordsBegin)}};
 }
 
+Status for_each_block(const SegmentState& state,
+                      const std::function<Status(const RecordBlock&)>& visit) {
+  constexpr std::uint32_t kReadBytes = 4 * kMiB;
+  auto ranges = record_ranges(state);
+  if (!ranges) {
+    return ranges.status();
+  }
+  BlockWalker walker(*state.file, state.header, *ranges, kReadBytes);
+  RecordBlock block;
+  for (;;) {
+    auto range = walker.next();
+    if (!range) {
+      return range.status();
+    }
+    if (!*range) {
+      return {};
+    }
+    const KeptRange bytes{(*range)->begin, (*range)->end};
+    Buffer buffer = Buffer::allocate(bytes.end - bytes.begin, Charge());
+    Status status = read_records(*state.file, state.header, bytes, buffer, block);
+    if (status) {
+      status = visit(block);
+    }
+    if (!status) {
+      return status;
+    }
+  }
+}
+
 }  // namespace sluice

@@ -1,11 +1,13 @@
 // SegmentState: what a segment file is, from O(1) of its bytes and its side seal.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "common/platform/filesystem.h"
 #include "common/spool/segment_format.h"
+#include "common/spool/segment_reader.h"
 #include "common/spool/segment_settings.h"
 
 namespace sluice {
@@ -32,5 +34,8 @@ Result<SegmentState> inspect_segment(Filesystem& filesystem, const Path& directo
 
 // Of a sealed or unsealed one: the ranges that hold records; of an unsealed one all there is.
 Result<std::vector<KeptRange>> record_ranges(const SegmentState& state);
+// Reads these, a block at a time, so that a large segment takes little memory. Ends at an error.
+Status for_each_block(const SegmentState& state,
+                      const std::function<Status(const RecordBlock&)>& visit);
 
 }  // namespace sluice

@@ -37,6 +37,26 @@ RecordBlock read_block(const File& file, const SegmentHeader& header, KeptRange 
   return block;
 }
 
+// Of the file, from `begin` on.
+std::string bytes_of(SegmentBuilder& segment, std::uint64_t begin) {
+  std::string bytes(segment.summary().end - begin, '\0');
+  REQUIRE(segment.file().pread(std::as_writable_bytes(std::span(bytes)), begin).ok());
+  return bytes;
+}
+
+// What a segment is found to hold in which a client's text and "<real/>" stand, where the text's
+// own record is damaged, so that its run is searched for the next record.
+std::vector<std::string> events_beside(Disk& disk, const std::string& text) {
+  const SegmentHeader header = test_header(2);
+  SegmentBuilder builder(disk.filesystem, kDirectory, header);
+  builder.group({{text}, {"<real/>"}});
+  disk.filesystem.flip_bit(segment_path(kDirectory, header.id),
+                           (kRecordsBegin + kRecordHeaderBytes) * 8);
+  Buffer buffer;
+  return events_of(
+      read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer));
+}
+
 }  // namespace
 
 TEST_CASE("a_header_is_read_from_either_copy_and_of_a_newer_version_not_at_all") {
@@ -234,19 +254,7 @@ TEST_CASE("bytes_that_a_client_sends_never_pass_for_a_record") {
   const SegmentHeader other = test_header(1);
   SegmentBuilder stolen(disk.filesystem, kDirectory, other);
   stolen.group({{"<forged/>"}});
-  std::string text(stolen.summary().end, '\0');
-  REQUIRE(stolen.file().pread(std::as_writable_bytes(std::span(text)), 0).ok());
-
-  const SegmentHeader header = test_header(2);
-  SegmentBuilder builder(disk.filesystem, kDirectory, header);
-  builder.group({{text}, {"<real/>"}});
-  // Even where the record around it is damaged and its run is searched for the next record.
-  disk.filesystem.flip_bit(segment_path(kDirectory, header.id),
-                           (kRecordsBegin + kRecordHeaderBytes) * 8);
-  Buffer buffer;
-  const RecordBlock block =
-      read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer);
-  CHECK(events_of(block) == std::vector<std::string>{"<real/>"});
+  CHECK(events_beside(disk, bytes_of(stolen, 0)) == std::vector<std::string>{"<real/>"});
 }
 
 TEST_CASE(
@@ -260,18 +268,7 @@ TEST_CASE(
   SegmentBuilder forger(disk.filesystem, kDirectory, guessed);
   forger.group({{std::string(200, 'x')}});
   forger.group({{"<forged/>"}});
-  std::string text(forger.summary().end - kTextBegin, '\0');
-  REQUIRE(forger.file().pread(std::as_writable_bytes(std::span(text)), kTextBegin).ok());
-
-  const SegmentHeader header = test_header(2);
-  SegmentBuilder builder(disk.filesystem, kDirectory, header);
-  builder.group({{text}, {"<real/>"}});
-  disk.filesystem.flip_bit(segment_path(kDirectory, header.id),
-                           (kRecordsBegin + kRecordHeaderBytes) * 8);
-  Buffer buffer;
-  const RecordBlock block =
-      read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer);
-  CHECK(events_of(block) == std::vector<std::string>{"<real/>"});
+  CHECK(events_beside(disk, bytes_of(forger, kTextBegin)) == std::vector<std::string>{"<real/>"});
 }
 
 TEST_CASE("an_origin_beside_the_settings_changes_none_of_them") {
