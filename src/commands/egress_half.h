@@ -9,6 +9,7 @@
 #include "commands/queue_level.h"
 #include "common/admin/conditions.h"
 #include "common/config/config.h"
+#include "common/config/stream_config.h"
 #include "common/pipeline/pipeline.h"
 #include "common/platform/clock.h"
 #include "common/s3/object_store.h"
@@ -42,10 +43,11 @@ class EgressHalf {
   // All but the store outlive it.
   struct Parts {
     const Config& config;
+    const StreamConfig& own;
     const Clock& clock;
-    Filesystem& filesystem;
     SpoolDirectory& spool;
     StreamDirectory& stream;
+    Ledger& ledger;
     Books& books;
     Conditions& conditions;
     std::atomic<bool>& pause_reading;
@@ -82,7 +84,6 @@ class EgressHalf {
   QueueOutbox<ValidatedBlock> validated_out_{validated_};
   QueueOutbox<ConvertedBlock> converted_out_{converted_};
   OutcomeOutbox outcomes_out_{rotate_in_};
-  Ledger ledger_;
   std::unique_ptr<Rotator> rotator_;
   std::vector<std::unique_ptr<Validator>> validators_;
   std::vector<std::unique_ptr<Converter>> converters_;

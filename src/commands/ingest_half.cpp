@@ -12,17 +12,17 @@ namespace {
 
 // What the last half-read event may need: itself twice (a chain of half-full slabs), and what is
 // in flight. docs/architecture.md, "Memory".
-std::size_t reserve_bytes(const Config& config) {
+std::size_t reserve_bytes(const Config& config, const StreamConfig& own) {
   const std::uint64_t wanted = 2 * config.event_bytes_max + 512 * kKiB;
-  return std::min<std::uint64_t>(wanted, config.ingest_memory_bytes() / 2);
+  return std::min<std::uint64_t>(wanted, own.ingest_memory_bytes / 2);
 }
 
-ReceiverOptions receiver_options(const Config& config, unsigned index) {
+ReceiverOptions receiver_options(const Config& config, const StreamConfig& own, unsigned index) {
   ReceiverOptions options;
   options.index = index;
   // Small budgets get small slabs, so that the one that a thread fills never is most of it.
   options.slab_bytes =
-      std::clamp<std::uint64_t>(config.ingest_memory_bytes() / 64, 16 * kKiB, 256 * kKiB);
+      std::clamp<std::uint64_t>(own.ingest_memory_bytes / 64, 16 * kKiB, 256 * kKiB);
   options.read_bytes_max = options.slab_bytes / 2;
   options.privileged_read_bytes = std::min<std::size_t>(options.slab_bytes, 32 * kKiB);
   options.document_timeout = config.document_timeout;
@@ -33,7 +33,7 @@ ReceiverOptions receiver_options(const Config& config, unsigned index) {
 }  // namespace
 
 IngestHalf::IngestHalf(const Parts& parts, TcpListener listener)
-    : memory_(parts.config.ingest_memory_bytes(), reserve_bytes(parts.config)),
+    : memory_(parts.own.ingest_memory_bytes, reserve_bytes(parts.config, parts.own)),
       limits_({static_cast<std::uint32_t>(parts.config.connections_max),
                static_cast<std::uint32_t>(parts.config.connections_per_ip_max)}),
       listener_(std::move(listener)),
@@ -67,10 +67,11 @@ void IngestHalf::build_receive(const Parts& parts, unsigned threads) {
     // Room for the end of every connection: Spool never waits for Receive.
     replies_.push_back(
         std::make_unique<BoundedQueue<Reply>>(2 * parts.config.connections_max + 16));
-    receivers_.push_back(std::make_unique<Receiver>(receiver_options(parts.config, i), shared_,
-                                                    listener_, *replies_[i]));
+    receivers_.push_back(std::make_unique<Receiver>(receiver_options(parts.config, parts.own, i),
+                                                    shared_, listener_, *replies_[i]));
     pipeline_.adopt(*replies_[i]);
-    pipeline_.source("receive-" + std::to_string(i), *receivers_[i], lane_outbox_, outlet);
+    pipeline_.source(parts.own.scope + "receive-" + std::to_string(i), *receivers_[i], lane_outbox_,
+                     outlet);
   }
 }
 
@@ -82,7 +83,8 @@ void IngestHalf::build_frame(const Parts& parts) {
     framers_.push_back(std::make_unique<Framer>(options, parts.books));
     lanes_[i]->set_space_listener([this] { wake_receivers(); });
     pipeline_.adopt(*lanes_[i]);
-    pipeline_.stage("frame-" + std::to_string(i), *framers_[i], *lanes_[i], batch_outbox_, outlet);
+    pipeline_.stage(parts.own.scope + "frame-" + std::to_string(i), *framers_[i], *lanes_[i],
+                    batch_outbox_, outlet);
   }
 }
 
@@ -101,7 +103,8 @@ void IngestHalf::build_spool(const Parts& parts) {
                               [this](Reply reply) { deliver(std::move(reply)); },
                               parts.pause_reading, draining_, parts.object_ratio});
   pipeline_.adopt(batches_);
-  pipeline_.stage("spool-xml", *spooler_, batches_, egress_, nullptr);
+  pipeline_.stage("spool-" + std::string(to_string(parts.own.stream)), *spooler_, batches_, egress_,
+                  nullptr);
 }
 
 void IngestHalf::deliver(Reply reply) {

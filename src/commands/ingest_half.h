@@ -10,6 +10,7 @@
 #include "commands/queue_level.h"
 #include "common/admin/conditions.h"
 #include "common/config/config.h"
+#include "common/config/stream_config.h"
 #include "common/net/connection_limits.h"
 #include "common/net/rate_limiter.h"
 #include "common/net/tcp_socket.h"
@@ -27,6 +28,7 @@ class IngestHalf {
  public:
   struct Parts {
     const Config& config;
+    const StreamConfig& own;
     const Clock& clock;
     StreamDirectory& stream;
     Books& books;

@@ -284,7 +284,8 @@ Result<StreamDirectory*> Replayer::stream(Stream stream) {
   if (known == nullptr) {
     const std::string instance =
         config_.instance_id.empty() ? spool_->format().instance : config_.instance_id;
-    auto made = spool_->stream(stream, segment_settings_of(config_, instance));
+    auto made = spool_->stream(
+        stream, segment_settings_of(config_, stream_config(config_, stream), instance));
     if (!made) {
       return made.error();
     }

@@ -1,29 +1,23 @@
-// Server: the process as a whole. Takes the spool, chooses the store, builds the two halves and
-// the admin server, watches them from the main thread, and ends them in order.
+// Server: the process as a whole. Takes the spool, builds what serves each stream and the admin
+// server, watches them from the main thread, and ends them in order.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "commands/credentials_of.h"
-#include "commands/egress_half.h"
-#include "commands/egress_link.h"
-#include "commands/egress_restarts.h"
-#include "commands/ingest_half.h"
-#include "commands/spool_age.h"
+#include "commands/stream_server.h"
 #include "common/admin/admin_server.h"
 #include "common/admin/conditions.h"
 #include "common/admin/reports.h"
-#include "common/base/live_ratio.h"
 #include "common/config/config.h"
 #include "common/platform/clock.h"
 #include "common/platform/posix_filesystem.h"
+#include "common/spool/ledger.h"
 #include "common/spool/spool_directory.h"
-#include "stages/books.h"
 
 namespace sluice {
 
@@ -34,7 +28,7 @@ class Server {
 
   // Takes what the server needs; logs what is wrong. An exit code, 0 to go on.
   int open();
-  // Starts both halves and the admin server, and says where everything is.
+  // Starts every stream and says where everything is.
   void start();
   // A turn of the main thread. False: it cannot go on.
   bool watch();
@@ -50,51 +44,28 @@ class Server {
   int fail();
 
  private:
-  // Rotate keeps fewer than this prepared; room for all of them.
-  static constexpr std::size_t kPreparedMax = 16;
-
   int open_spool();
-  int open_store();
-  Result<std::unique_ptr<ObjectStore>> make_store();
-  int open_listeners();
+  int open_streams();
+  int open_admin();
   void add_reports();
-  using HalvesReport =
-      std::function<nlohmann::json(const IngestHalf* ingest, const EgressHalf* egress)>;
-  nlohmann::json with_halves(const HalvesReport& report) const;
-  void build_egress();
-  void stop_egress();
-  bool watch_egress(MonotonicTime now);
+  void add_metrics(MetricsPage& page) const;
   void watch_silence(MonotonicTime now);
   void watch_credentials();
+  [[nodiscard]] std::uint64_t total(Books::Counter Books::*counter) const;
   void log_totals(std::string_view event) const;
+  // Of every stream's halves.
+  void for_each_stream(const std::function<void(const HalvesOf&)>& look) const;
 
   const Config& config_;
   const std::string config_path_;
   SystemClock clock_;
   PosixFilesystem filesystem_;
-  Books books_;
   Conditions conditions_;
-  std::atomic<bool> pause_reading_{false};
-  LiveRatio object_ratio_;  // survives a rebuilt egress
   std::unique_ptr<SpoolDirectory> spool_;
-  std::unique_ptr<StreamDirectory> stream_;
+  std::unique_ptr<Ledger> ledger_;
   std::string instance_;
-  std::unique_ptr<ConfiguredCredentials> credentials_;  // of an S3 store; outlives it
-  std::unique_ptr<ObjectStore> store_;                  // until egress takes it
-  std::string objects_;                                 // what it is called
-  std::optional<TcpListener> listener_;
-  EgressLink egress_link_;
-  std::unique_ptr<BoundedQueue<PreparedSegment>> prepared_;
-  // The admin server's threads look at the halves while egress is rebuilt.
-  mutable std::mutex halves_mutex_;
-  std::unique_ptr<IngestHalf> ingest_;
-  std::unique_ptr<EgressHalf> egress_;
-  EgressRestarts restarts_;
-  std::optional<MonotonicTime> restart_at_;
-  std::optional<Pipeline::Failure> failure_;
-  bool paused_before_ = false;
-  bool seal_wanted_ = false;
-  SpoolAge spool_age_{filesystem_, stream_};
+  std::unique_ptr<ConfiguredCredentials> credentials_;  // of S3 stores; outlives them
+  std::vector<std::unique_ptr<StreamServer>> streams_;
   std::uint64_t bytes_seen_ = 0;
   MonotonicTime bytes_seen_at_{};
   WallTime started_at_{};

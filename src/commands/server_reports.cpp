@@ -15,45 +15,49 @@ nlohmann::json memory_of(const MemoryBudget& budget) {
       {"used", budget.bytes_used()}, {"peak", budget.bytes_peak()}, {"max", budget.bytes_max()}};
 }
 
-std::vector<QueueLevel> queues_of(const IngestHalf* ingest, const EgressHalf* egress) {
+std::vector<QueueLevel> queues_of(const HalvesOf& halves) {
   std::vector<QueueLevel> levels;
-  if (ingest != nullptr) {
-    levels = ingest->queues();
+  if (halves.ingest != nullptr) {
+    levels = halves.ingest->queues();
   }
-  if (egress != nullptr) {
-    for (QueueLevel& level : egress->queues()) {
+  if (halves.egress != nullptr) {
+    for (QueueLevel& level : halves.egress->queues()) {
       levels.push_back(std::move(level));
     }
+  }
+  for (QueueLevel& level : levels) {
+    level.name.insert(0, halves.scope);
   }
   return levels;
 }
 
 }  // namespace
 
-nlohmann::json memory_to_json(const IngestHalf* ingest, const EgressHalf* egress) {
+nlohmann::json memory_to_json(const HalvesOf& halves) {
   nlohmann::json memory = nlohmann::json::object();
-  if (ingest != nullptr) {
-    memory["ingest"] = memory_of(ingest->memory());
+  if (halves.ingest != nullptr) {
+    memory[halves.scope + "ingest"] = memory_of(halves.ingest->memory());
   }
-  if (egress != nullptr) {
-    memory["egress"] = memory_of(egress->memory());
+  if (halves.egress != nullptr) {
+    memory[halves.scope + "egress"] = memory_of(halves.egress->memory());
   }
   return memory;
 }
 
-nlohmann::json queues_to_json(const IngestHalf* ingest, const EgressHalf* egress) {
+nlohmann::json queues_to_json(const HalvesOf& halves) {
   nlohmann::json queues = nlohmann::json::array();
-  for (const QueueLevel& level : queues_of(ingest, egress)) {
+  for (const QueueLevel& level : queues_of(halves)) {
     queues.push_back({{"name", level.name}, {"size", level.size}, {"capacity", level.capacity}});
   }
   return queues;
 }
 
-nlohmann::json threads_of_halves(const IngestHalf* ingest, const EgressHalf* egress) {
+nlohmann::json threads_to_json(const HalvesOf& halves) {
   nlohmann::json threads = nlohmann::json::array();
   const MonotonicTime now = std::chrono::steady_clock::now();
-  for (const Pipeline* pipeline : {ingest == nullptr ? nullptr : &ingest->pipeline(),
-                                   egress == nullptr ? nullptr : &egress->pipeline()}) {
+  for (const Pipeline* pipeline :
+       {halves.ingest == nullptr ? nullptr : &halves.ingest->pipeline(),
+        halves.egress == nullptr ? nullptr : &halves.egress->pipeline()}) {
     if (pipeline != nullptr) {
       for (auto& thread : threads_to_json(*pipeline, now)) {
         threads.push_back(std::move(thread));
@@ -84,24 +88,23 @@ void add_credential_metrics(MetricsPage& page, const CredentialReport& report) {
   }
 }
 
-void add_server_metrics(MetricsPage& page, const IngestHalf* ingest, const EgressHalf* egress) {
-  for (const QueueLevel& level : queues_of(ingest, egress)) {
+void add_half_metrics(MetricsPage& page, const HalvesOf& halves) {
+  for (const QueueLevel& level : queues_of(halves)) {
     page.gauge("sluice_queue_items", "items in a queue", {{"queue", level.name}},
                static_cast<double>(level.size));
   }
-  const auto add_memory = [&page](const char* half, const MemoryBudget& budget) {
-    page.gauge("sluice_memory_used_bytes", "of a half's share of MEMORY_MAX_BYTES",
-               {{"half", half}}, static_cast<double>(budget.bytes_used()));
-    page.gauge("sluice_memory_max_bytes", "a half's share of MEMORY_MAX_BYTES", {{"half", half}},
+  const auto add_memory = [&](const char* half, const MemoryBudget& budget) {
+    const MetricsPage::Labels labels{{"half", halves.scope + half}};
+    page.gauge("sluice_memory_used_bytes", "of a half's share of MEMORY_MAX_BYTES", labels,
+               static_cast<double>(budget.bytes_used()));
+    page.gauge("sluice_memory_max_bytes", "a half's share of MEMORY_MAX_BYTES", labels,
                static_cast<double>(budget.bytes_max()));
   };
-  if (ingest != nullptr) {
-    add_memory("ingest", ingest->memory());
-    page.gauge("sluice_connections", "open connections", {},
-               static_cast<double>(ingest->connections()));
+  if (halves.ingest != nullptr) {
+    add_memory("ingest", halves.ingest->memory());
   }
-  if (egress != nullptr) {
-    add_memory("egress", egress->memory());
+  if (halves.egress != nullptr) {
+    add_memory("egress", halves.egress->memory());
   }
 }
 
@@ -125,15 +128,16 @@ std::uint64_t segment_file_bytes_max(const Config& config) {
   return config.spool_bytes_max / kSegmentShare;
 }
 
-SegmentSettings segment_settings_of(const Config& config, const std::string& instance) {
+SegmentSettings segment_settings_of(const Config& config, const StreamConfig& stream,
+                                    const std::string& instance) {
   SegmentSettings settings;
-  settings.format = config.output_format;
-  settings.pretty = config.pretty_print_json;
+  settings.format = stream.format;
+  settings.pretty = stream.pretty;
   settings.compression = config.compression;
   settings.compression_level = static_cast<int>(config.compression_level);
   settings.block_bytes = static_cast<std::uint32_t>(config.block_bytes);
   settings.event_bytes_max = config.event_bytes_max;
-  settings.prefix = config.prefix;
+  settings.prefix = stream.prefix;
   settings.quarantine_prefix = config.quarantine_prefix;
   settings.date_folders = config.use_date_folders;
   settings.instance = instance;

@@ -159,8 +159,11 @@ std::string status_summary(const json& status) {
         line("", fmt::format("oldest event not uploaded: {}", age_text(oldest->get<double>())));
   }
   const json memory = part(status, "memory");
-  summary += line("memory", fmt::format("ingest {}; egress {}", memory_text(part(memory, "ingest")),
-                                        memory_text(part(memory, "egress"))));
+  std::string shares;
+  for (const auto& [half, share] : memory.items()) {
+    shares += fmt::format("{}{} {}", shares.empty() ? "" : "; ", half, memory_text(share));
+  }
+  summary += line("memory", shares);
   summary += line("queues", full_queues(part(status, "queues")));
   return summary;
 }

@@ -24,7 +24,7 @@ CurlClient::Options http_options_of(const Config& config) {
 
 namespace {
 
-S3Client::Options s3_options(const Config& config) {
+S3Client::Options s3_options(const Config& config, const StreamConfig* stream) {
   S3Client::Options options;
   options.endpoint = endpoint_of(config);
   options.terms = {.checksum = config.s3_checksum,
@@ -40,8 +40,9 @@ S3Client::Options s3_options(const Config& config) {
   options.ca_file = config.s3_ca_file;
   options.proxy = config.s3_proxy;
   options.user_agent = config.s3_user_agent;
-  options.send_bytes_per_second_max = config.upload_bandwidth_max;
-  options.requests_max = config.upload_concurrency;
+  options.send_bytes_per_second_max =
+      stream == nullptr ? config.upload_bandwidth_max : stream->upload_bandwidth_max;
+  options.requests_max = stream == nullptr ? config.upload_concurrency : stream->upload_concurrency;
   options.connect_timeout = config.s3_connect_timeout;
   options.request_deadline = config.s3_request_timeout;
   options.idle_timeout = std::chrono::floor<std::chrono::seconds>(config.s3_idle_timeout);
@@ -60,7 +61,8 @@ Result<std::unique_ptr<ObjectStore>> store_of(const Config& config, const std::s
     return std::unique_ptr<ObjectStore>(std::move(*store));
   }
   CHECK_THAT(outside.credentials != nullptr);
-  auto store = S3Client::make(s3_options(config), {*outside.credentials, outside.clock});
+  auto store =
+      S3Client::make(s3_options(config, outside.stream), {*outside.credentials, outside.clock});
   if (!store) {
     return store.error();
   }

@@ -6,6 +6,7 @@
 
 #include "common/base/result.h"
 #include "common/config/config.h"
+#include "common/config/stream_config.h"
 #include "common/http/curl_client.h"
 #include "common/platform/clock.h"
 #include "common/platform/filesystem.h"
@@ -20,6 +21,8 @@ struct StoreOutside {
   Filesystem& filesystem;
   const Clock& clock;
   CredentialsProvider* credentials = nullptr;  // of an S3 store
+  // Whose part of the store's limits it gets; none: all of them.
+  const StreamConfig* stream = nullptr;
 };
 
 S3Endpoint::Options endpoint_of(const Config& config);

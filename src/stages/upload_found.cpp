@@ -135,7 +135,8 @@ void Uploader::end_leftovers() {
   ledger_segments_.reset();
 }
 
-// In this spool, or in its ledger: the uid in it is random, so no other instance has it.
+// In this stream's folder, or in its lines of the ledger: the uid in it is random, so no other
+// instance has it, and the other stream's Upload may be at work on its own.
 bool Uploader::is_known_segment(const SegmentId& id) {
   StreamDirectory& stream = outside_.stream;
   if (stream.filesystem().info(segment_path(stream.path(), id))) {
@@ -144,7 +145,9 @@ bool Uploader::is_known_segment(const SegmentId& id) {
   if (!ledger_segments_) {
     ledger_segments_.emplace();
     (void)read_ledger(stream.filesystem(), outside_.ledger.directory(), [&](const auto& entry) {
-      ledger_segments_->insert(entry.segment);
+      if (entry.stream == stream.stream()) {
+        ledger_segments_->insert(entry.segment);
+      }
       return true;
     }).ok();
   }

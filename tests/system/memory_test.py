@@ -120,7 +120,7 @@ def test_half_events_a_dead_store_and_a_slow_disk_at_once_stay_within_the_bound(
     record = scratch.path / "record"
     load = harness.start_load(server.port, "--count", 40_000, "--connections", 8, "--malformed", 0.02,
                               "--fin-timeout", 600, record=record)
-    harness.wait_for(lambda: server.status()["spool"]["reading_paused"], "the spool is full")
+    harness.wait_for(lambda: server.status()["spool"]["streams"]["xml"]["reading_paused"], "the spool is full")
     assert load.poll() is None, "the feed was not held back"
     books = server.status()["books"]["xml"]
     what = {"connections": connections + 8, "segments": books["segments_in_spool"],

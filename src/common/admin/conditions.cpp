@@ -8,6 +8,9 @@
 namespace sluice {
 
 void Conditions::raise(std::string_view name, Severity severity, std::string message) {
+  if (all_ != nullptr) {
+    return all_->raise(scope_ + std::string(name), severity, std::move(message));
+  }
   {
     const std::scoped_lock lock(mutex_);
     auto found = conditions_.find(name);
@@ -24,6 +27,9 @@ void Conditions::raise(std::string_view name, Severity severity, std::string mes
 }
 
 void Conditions::clear(std::string_view name) {
+  if (all_ != nullptr) {
+    return all_->clear(scope_ + std::string(name));
+  }
   {
     const std::scoped_lock lock(mutex_);
     auto found = conditions_.find(name);
@@ -36,6 +42,9 @@ void Conditions::clear(std::string_view name) {
 }
 
 std::vector<Conditions::Condition> Conditions::current() const {
+  if (all_ != nullptr) {
+    return all_->current();
+  }
   const std::scoped_lock lock(mutex_);
   std::vector<Condition> all;
   for (const auto& [name, condition] : conditions_) {
@@ -45,6 +54,9 @@ std::vector<Conditions::Condition> Conditions::current() const {
 }
 
 bool Conditions::ready() const {
+  if (all_ != nullptr) {
+    return all_->ready();
+  }
   const std::scoped_lock lock(mutex_);
   return std::none_of(conditions_.begin(), conditions_.end(), [](const auto& entry) {
     return entry.second.severity == Severity::not_ready;

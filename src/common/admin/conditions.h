@@ -26,14 +26,21 @@ class Conditions {
     WallTime since{};
   };
 
+  Conditions() = default;
+  // A part of `all`, which outlives it: what is raised here stands there behind `scope` ("logs.").
+  Conditions(Conditions& all, std::string scope) : all_(&all), scope_(std::move(scope)) {}
+
   // Thread-safe. Logs "alarm raised" when it is new or its message changed.
   void raise(std::string_view name, Severity severity, std::string message);
   // Logs "alarm cleared" when it was raised.
   void clear(std::string_view name);
+  // Of the whole, also asked of a part.
   [[nodiscard]] std::vector<Condition> current() const;
   [[nodiscard]] bool ready() const;  // none is not_ready
 
  private:
+  Conditions* const all_ = nullptr;
+  const std::string scope_;
   mutable std::mutex mutex_;
   std::map<std::string, Condition, std::less<>> conditions_;
 };

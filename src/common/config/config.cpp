@@ -104,6 +104,38 @@ std::string Config::destination() const {
   return "s3://" + bucket_name + (aws_endpoint_url.empty() ? "" : "@" + aws_endpoint_url);
 }
 
+bool Config::serves(std::string_view protocol) const {
+  const std::string all = "," + protocols + ",";
+  return all.find("," + std::string(protocol) + ",") != std::string::npos;
+}
+
+std::vector<Stream> Config::streams() const {
+  std::vector<Stream> named;
+  for (const Stream stream : {Stream::xml, Stream::logs}) {
+    if (serves(to_string(stream))) {
+      named.push_back(stream);
+    }
+  }
+  return named;
+}
+
+std::uint64_t Config::rpc_memory_bytes() const {
+  constexpr std::uint64_t kRpcShare = 8;
+  if (!serves("rpc")) {
+    return 0;
+  }
+  return streams().empty() ? memory_bytes_max : memory_bytes_max / kRpcShare;
+}
+
+std::uint64_t Config::ingest_memory_bytes() const {
+  return (memory_bytes_max - rpc_memory_bytes()) / std::max<std::size_t>(1, streams().size()) / 2;
+}
+
+std::uint64_t Config::egress_memory_bytes() const {
+  return (memory_bytes_max - rpc_memory_bytes()) / std::max<std::size_t>(1, streams().size()) -
+         ingest_memory_bytes();
+}
+
 ThreadCounts thread_counts(const Config& config, unsigned cores) {
   const auto choose = [](std::uint64_t setting, unsigned by_cores) {
     return setting != 0 ? static_cast<unsigned>(setting) : std::max(1U, by_cores);

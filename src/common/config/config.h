@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/base/units.h"
 #include "common/log/log.h"
@@ -149,11 +150,14 @@ struct Config {
   // What a spool is bound to: "s3://bucket", "s3://bucket@<endpoint>" or "file:///directory"
   // (absolute: depends on the working directory).
   [[nodiscard]] std::string destination() const;
-  // The two halves' shares of memory_bytes_max.
-  [[nodiscard]] std::uint64_t ingest_memory_bytes() const { return memory_bytes_max / 2; }
-  [[nodiscard]] std::uint64_t egress_memory_bytes() const {
-    return memory_bytes_max - ingest_memory_bytes();
-  }
+  // What PROTOCOLS names of "xml", "logs", "rpc".
+  [[nodiscard]] bool serves(std::string_view protocol) const;
+  [[nodiscard]] std::vector<Stream> streams() const;
+  // The shares of memory_bytes_max: those of the two halves of each stream, which are equal, and an
+  // eighth for rpc beside streams.
+  [[nodiscard]] std::uint64_t rpc_memory_bytes() const;
+  [[nodiscard]] std::uint64_t ingest_memory_bytes() const;
+  [[nodiscard]] std::uint64_t egress_memory_bytes() const;
 };
 
 struct ThreadCounts {

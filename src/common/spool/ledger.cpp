@@ -120,8 +120,20 @@ Result<LedgerEntry> ledger_entry_from_json(std::string_view line) {
   }
 }
 
+std::size_t Ledger::pending() const {
+  const std::scoped_lock lock(mutex_);
+  return pending_.size();
+}
+
+std::uint64_t Ledger::lost() const {
+  const std::scoped_lock lock(mutex_);
+  return lost_;
+}
+
 void Ledger::append(const LedgerEntry& entry) {
-  pending_.push_back(to_json(entry) + '\n');
+  std::string line = to_json(entry) + '\n';
+  const std::scoped_lock lock(mutex_);
+  pending_.push_back(std::move(line));
   if (pending_.size() > kPendingLinesMax) {
     pending_.pop_front();
     ++lost_;
@@ -129,6 +141,7 @@ void Ledger::append(const LedgerEntry& entry) {
 }
 
 Status Ledger::flush() {
+  const std::scoped_lock lock(mutex_);
   if (pending_.empty()) {
     return {};
   }

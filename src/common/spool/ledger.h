@@ -1,13 +1,15 @@
 // Ledger: a JSON line for each object that the store has confirmed, in generations
-// ledger-<generation>.jsonl. Evidence for operators: losing it costs repeated
-// PUTs and no event, so a line that cannot be written is kept in memory, bounded, and never stops
-// anything. Thread-compatible: Upload's thread owns it. Readers work beside it.
+// ledger-<generation>.jsonl. Evidence for operators: losing it costs repeated PUTs and no event, so
+// a line that cannot be written is kept in memory, bounded, and never stops anything. Thread-safe:
+// the Uploads of all streams write to one, and egress may be built again beside it. Readers work
+// beside it.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,8 +60,8 @@ class Ledger {
   // error (the disk is full, say) everything stays pending. Blocks.
   Status flush();
   [[nodiscard]] const Path& directory() const { return options_.directory; }
-  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
-  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+  [[nodiscard]] std::size_t pending() const;
+  [[nodiscard]] std::uint64_t lost() const;
 
  private:
   Status open_generation();
@@ -68,6 +70,7 @@ class Ledger {
   Filesystem& filesystem_;
   const Clock& clock_;
   const Options options_;
+  mutable std::mutex mutex_;  // of all below
   std::deque<std::string> pending_;
   std::uint64_t lost_ = 0;
   std::unique_ptr<File> file_;

@@ -247,9 +247,13 @@ Result<std::unique_ptr<StreamDirectory>> SpoolDirectory::stream(Stream stream,
 
 Result<SpoolDirectory::Usage> SpoolDirectory::measure() const {
   Usage usage;
-  const Path quarantined = quarantine();
-  for (const Path& directory :
-       {options_.path, quarantined, options_.path / "xml", options_.path / "logs"}) {
+  std::uint64_t elsewhere = 0;
+  const std::array<std::pair<Path, std::uint64_t*>, 4> folders{
+      {{options_.path, &elsewhere},
+       {quarantine(), &usage.quarantine_bytes},
+       {options_.path / std::string(to_string(Stream::xml)), &usage.xml_bytes},
+       {options_.path / std::string(to_string(Stream::logs)), &usage.logs_bytes}}};
+  for (const auto& [directory, bytes] : folders) {
     auto entries = filesystem_.list(directory);
     if (!entries && entries.error().code == ENOENT) {
       continue;
@@ -259,7 +263,7 @@ Result<SpoolDirectory::Usage> SpoolDirectory::measure() const {
     }
     for (const DirectoryEntry& entry : *entries) {
       usage.bytes += entry.info.bytes_allocated;
-      usage.quarantine_bytes += directory == quarantined ? entry.info.bytes_allocated : 0;
+      *bytes += entry.info.bytes_allocated;
     }
   }
   return usage;

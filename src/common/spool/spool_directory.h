@@ -72,6 +72,11 @@ class SpoolDirectory {
   struct Usage {
     std::uint64_t bytes = 0;  // allocated, of everything under the path
     std::uint64_t quarantine_bytes = 0;
+    std::uint64_t xml_bytes = 0;  // of the folder of that stream alone
+    std::uint64_t logs_bytes = 0;
+    [[nodiscard]] std::uint64_t of(Stream stream) const {
+      return stream == Stream::xml ? xml_bytes : logs_bytes;
+    }
   };
   // Lists every folder. Thread-safe.
   [[nodiscard]] Result<Usage> measure() const;

@@ -124,6 +124,22 @@ TEST_CASE("ready_says_what_is_wrong_and_alarms_alone_keep_it_ready") {
   CHECK(holds(get(port, "/ready"), "HTTP/1.1 200 OK\r\n"));
 }
 
+TEST_CASE("what_a_part_raises_stands_in_the_whole_under_its_scope") {
+  Conditions all;
+  Conditions logs(all, "logs.");
+  all.raise("spool.disk_full", Conditions::Severity::alarm, "the disk is full");
+  logs.raise("spool.disk_full", Conditions::Severity::not_ready, "the other disk is full");
+  CHECK_FALSE(all.ready());
+  CHECK_FALSE(logs.ready());
+  REQUIRE(all.current().size() == 2);
+  CHECK(logs.current().size() == 2);
+  CHECK(all.current().front().name == "logs.spool.disk_full");
+  logs.clear("spool.disk_full");
+  REQUIRE(all.current().size() == 1);
+  CHECK(all.current().front().message == "the disk is full");
+  CHECK(all.ready());
+}
+
 TEST_CASE("only_get_is_served_and_requests_are_bounded") {
   Running running;
   running.start();
