@@ -68,6 +68,30 @@ std::string utc_milliseconds(WallTime time) {
   return text + fraction.data();
 }
 
+void append_utc_microseconds(WallTime time, std::string& out) {
+  const auto microseconds = std::chrono::floor<std::chrono::microseconds>(time);
+  const auto days = std::chrono::floor<std::chrono::days>(microseconds);
+  const std::chrono::year_month_day date(days);
+  const std::chrono::hh_mm_ss of_day(microseconds - days);
+  std::array<char, kUtcMicrosecondsLength> text;
+  char* to = text.data();
+  const auto put = [&to](std::int64_t number, int digits, char behind) {
+    for (int digit = digits; digit-- > 0; number /= 10) {
+      to[digit] = static_cast<char>('0' + number % 10);
+    }
+    to[digits] = behind;
+    to += digits + 1;
+  };
+  put(static_cast<int>(date.year()), 4, '-');  // WallTime ends in 2262
+  put(static_cast<unsigned>(date.month()), 2, '-');
+  put(static_cast<unsigned>(date.day()), 2, 'T');
+  put(of_day.hours().count(), 2, ':');
+  put(of_day.minutes().count(), 2, ':');
+  put(of_day.seconds().count(), 2, '.');
+  put(of_day.subseconds().count(), 6, 'Z');
+  out.append(text.data(), text.size());
+}
+
 std::optional<WallTime> parse_utc_milliseconds(std::string_view text) {
   const auto seconds = parse_iso8601(text);
   const std::size_t point = text.find('.');

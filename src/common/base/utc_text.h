@@ -1,6 +1,7 @@
 // Times as text, in UTC: ISO 8601 with a Z.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@ namespace sluice {
 std::string utc_seconds(WallTime time);
 // "2026-11-21T09:14:07.123Z"
 std::string utc_milliseconds(WallTime time);
+// "2026-11-21T09:14:07.123456Z", without allocating: for every line of a log.
+void append_utc_microseconds(WallTime time, std::string& out);
+inline constexpr std::size_t kUtcMicrosecondsLength = 27;
 // What utc_milliseconds wrote.
 std::optional<WallTime> parse_utc_milliseconds(std::string_view text);
 

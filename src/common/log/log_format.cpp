@@ -5,40 +5,11 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "common/base/utf8.h"
+
 namespace sluice::log {
 
 namespace {
-
-// Length of the UTF-8 character at the start of `text` (RFC 3629: no overlong form, no surrogate),
-// 0 where there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](std::size_t i) {
-    return i < text.size() && (byte(i) & 0xC0U) == 0x80U;
-  };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) {
-    return 1;
-  }
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    return continues(1) ? 2 : 0;
-  }
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!continues(1) || !continues(2) || (lead == 0xE0 && byte(1) < 0xA0) ||
-        (lead == 0xED && byte(1) > 0x9F)) {
-      return 0;
-    }
-    return 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3) || (lead == 0xF0 && byte(1) < 0x90) ||
-        (lead == 0xF4 && byte(1) > 0x8F)) {
-      return 0;
-    }
-    return 4;
-  }
-  return 0;
-}
 
 // Appends the character at the start of `text` and says how many bytes it took.
 std::size_t append_escaped(std::string& out, std::string_view text) {

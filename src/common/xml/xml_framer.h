@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "common/base/piece.h"
+#include "common/base/cut.h"
 #include "common/base/units.h"
 
 namespace sluice {
@@ -34,18 +34,6 @@ struct FramerLimits {
   std::uint32_t malformed_piece_bytes_max = kMiB;  // longer runs go in pieces
   std::uint32_t long_event_sample_bytes = kMiB;    // kept of an event over event_bytes_max
   std::uint32_t not_xml_sample_bytes = 64 * 1024;  // kept of a connection that is not XML
-};
-
-// A decision, in ascending order of begin and never overlapping: a piece, or bytes that are not
-// kept. Stream positions count all bytes of the connection from 0.
-struct Cut {
-  std::uint64_t begin = 0;
-  std::uint64_t length = 0;
-  PieceKind kind = PieceKind::event;
-  CutReason reason = CutReason::none;
-  bool continues = false;
-  bool refused = false;  // not kept; may come in any number of parts
-  bool operator==(const Cut&) const = default;
 };
 
 class XmlFramer {
