@@ -27,10 +27,16 @@ constexpr std::array kEntries{
     BookEntry{"bytes_separators", &Books::bytes_separators,
               "Bytes between documents and outside any record."},
     BookEntry{"bytes_refused", &Books::bytes_refused,
-              "Bytes not kept: over-long events past their sample, streams that are no XML."},
+              "Bytes not kept: over-long events past their sample, streams that are no XML, no "
+              "rpc requests."},
     BookEntry{"bytes_batched", &Books::bytes_batched, "Bytes in the runs of batches."},
     BookEntry{"events_framed", &Books::events_framed, "Events cut from the stream."},
     BookEntry{"malformed_framed", &Books::malformed_framed, "Malformed runs cut from the stream."},
+    BookEntry{"bytes_answered", &Books::bytes_answered,
+              "Bytes of rpc requests that were answered."},
+    BookEntry{"rpc_requests", &Books::rpc_requests, "RPC requests answered."},
+    BookEntry{"rpc_malformed", &Books::rpc_malformed,
+              "RPC requests that could not be read or were cut by the end of their connection."},
     BookEntry{"batches_spooled", &Books::batches_spooled, "Batches written as records."},
     BookEntry{"bytes_in_records", &Books::bytes_in_records, "Durable bytes of events."},
     BookEntry{"events_durable", &Books::events_durable, "Events on disk and synced."},
@@ -86,7 +92,8 @@ std::int64_t value_of(const Books::Counter& counter) {
 BooksDifference difference_of(const Books& books) {
   return {value_of(books.bytes_received) -
               (value_of(books.bytes_batched) + value_of(books.bytes_framing) +
-               value_of(books.bytes_separators) + value_of(books.bytes_refused)),
+               value_of(books.bytes_separators) + value_of(books.bytes_refused) +
+               value_of(books.bytes_answered)),
           value_of(books.pieces_found_at_start) + value_of(books.events_durable) +
               value_of(books.malformed_durable) -
               (value_of(books.events_uploaded) + value_of(books.pieces_quarantined) +

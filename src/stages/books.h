@@ -21,10 +21,14 @@ struct Books {
   // Frame
   Counter bytes_framing{0};     // gauge: of pieces begun and not ended
   Counter bytes_separators{0};  // between documents and outside any record
-  Counter bytes_refused{0};     // not kept: over-long events past their sample, no XML at all
+  Counter bytes_refused{0};     // not kept: over-long events past their sample, no XML at all,
+                                // no rpc request
   Counter bytes_batched{0};     // in the runs of batches
   Counter events_framed{0};
   Counter malformed_framed{0};
+  Counter bytes_answered{0};  // of rpc requests; they go into no batch
+  Counter rpc_requests{0};    // answered
+  Counter rpc_malformed{0};   // bad bytes, or cut by the end of the connection
 
   // Spool
   Counter batches_spooled{0};

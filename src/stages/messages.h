@@ -125,12 +125,13 @@ struct SealNow {
 
 using SpoolInput = std::variant<std::monostate, Batch, SealNow>;
 
-// Spool -> Receive, one queue a Receive thread.
+// Spool -> Receive, one queue a Receive thread; of an rpc pipeline Frame -> Receive.
 struct Reply {
   ConnectionPtr connection;
   std::string bytes;
   ConnectionEnd end = ConnectionEnd::open;  // answered: close the socket
   bool durable = false;                     // with `finished`: FIN if true, RST if not
+  Charge charge{};                          // for `bytes`
 };
 
 // ---- the disk -----------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ using namespace sluice;
 
 TEST_CASE("books_that_balance_have_no_difference") {
   Books books;
-  books.bytes_received = 100;
+  books.bytes_received = 110;
   books.bytes_batched = 70;
   books.bytes_framing = 20;
   books.bytes_separators = 7;
   books.bytes_refused = 3;
+  books.bytes_answered = 10;
   books.pieces_found_at_start = 5;
   books.events_durable = 10;
   books.malformed_durable = 2;
