@@ -65,6 +65,7 @@ std::vector<std::string_view> lines_of(const std::string& text) {
   std::vector<Cut> cuts;
   framer.scan(as_bytes(text), cuts);
   std::vector<std::string_view> lines;
+  lines.reserve(cuts.size());
   for (const Cut& cut : cuts) {
     lines.push_back(std::string_view(text).substr(cut.begin, cut.length));
   }
