@@ -101,6 +101,11 @@ FaultFilesystem::InodePtr FaultFilesystem::find(const Path& path) {
   return found == directory->cached.end() ? nullptr : found->second;
 }
 
+FaultFilesystem::InodePtr FaultFilesystem::make_inode(Inode inode) {
+  inode.number = next_inode_++;
+  return std::make_shared<Inode>(std::move(inode));
+}
+
 std::uint64_t FaultFilesystem::used() const {
   std::set<const Inode*> counted;
   std::uint64_t total = 0;
@@ -119,6 +124,7 @@ FileInfo FaultFilesystem::info_of(const Inode& inode) {
   info.bytes_allocated = inode.footprint();
   info.owner = ::geteuid();
   info.mode = 0600;
+  info.inode = inode.number;
   return info;
 }
 
@@ -142,7 +148,7 @@ Result<std::unique_ptr<File>> FaultFilesystem::open(const Path& path, OpenMode m
     if (mode == OpenMode::read || mode == OpenMode::read_write) {
       return failed(ENOENT, path);
     }
-    inode = std::make_shared<Inode>();
+    inode = make_inode({});
     const std::string name = path.filename().string();
     directory->cached[name] = inode;
     directory->pending.push_back({"", name, inode});
@@ -329,7 +335,7 @@ void FaultFilesystem::flip_bit(const Path& path, std::uint64_t bit) {
 
 void FaultFilesystem::make_odd(const Path& path, FileType type) {
   const std::scoped_lock lock(mutex_);
-  auto inode = std::make_shared<Inode>();
+  const InodePtr inode = make_inode({});
   inode->type = type;
   Directory* directory = directory_of(path.parent_path());
   directory->cached[path.filename().string()] = inode;

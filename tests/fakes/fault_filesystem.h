@@ -90,6 +90,7 @@ class FaultFilesystem final : public Filesystem {
   friend class FaultLock;
   struct Inode {
     FileType type = FileType::regular;
+    std::uint64_t number = 0;
     std::vector<std::byte> cached;
     std::vector<std::byte> durable;
     std::set<std::uint64_t> dirty_sectors;
@@ -115,6 +116,7 @@ class FaultFilesystem final : public Filesystem {
   int before(Op op, const Path& path, std::size_t* short_bytes = nullptr);
   Directory* directory_of(const Path& path);
   InodePtr find(const Path& path);
+  InodePtr make_inode(Inode inode);
   [[nodiscard]] std::uint64_t used() const;
   [[nodiscard]] static FileInfo info_of(const Inode& inode);
   static void survive(Inode& inode, std::mt19937_64& random);
@@ -126,6 +128,7 @@ class FaultFilesystem final : public Filesystem {
   std::map<std::pair<Op, std::string>, std::uint64_t> counts_;
   std::optional<std::uint64_t> capacity_;
   std::optional<std::uint64_t> operations_left_;
+  std::uint64_t next_inode_ = 1;
   std::uint64_t boot_ = 0;  // files opened before a restart are dead
 };
 

@@ -89,7 +89,7 @@ void FaultFilesystem::load(const Image& image) {
   const std::scoped_lock lock(mutex_);
   std::vector<InodePtr> inodes;
   for (const Inode& inode : image.inodes) {
-    inodes.push_back(std::make_shared<Inode>(inode));
+    inodes.push_back(make_inode(inode));  // copies: none keeps its number
   }
   directories_.clear();
   for (const auto& [path, names] : image.directories) {

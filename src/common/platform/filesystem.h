@@ -28,6 +28,7 @@ struct FileInfo {
   WallTime modified_at{};
   std::uint32_t owner = 0;  // uid
   std::uint32_t mode = 0;   // permission bits
+  std::uint64_t inode = 0;  // st_ino: the same under every name; used again once the file is gone
 };
 
 struct DirectoryEntry {

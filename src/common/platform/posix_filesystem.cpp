@@ -32,6 +32,7 @@ FileInfo info_of(const struct stat& st) {
                               std::chrono::nanoseconds(st.st_mtim.tv_nsec));
   info.owner = st.st_uid;
   info.mode = st.st_mode & 07777U;
+  info.inode = st.st_ino;
   return info;
 }
 

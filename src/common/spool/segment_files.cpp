@@ -57,13 +57,6 @@ Status write_new_file(Filesystem& filesystem, const Path& path, std::string_view
   return status;
 }
 
-Status write_twin(StreamDirectory& stream, const Path& path, const std::string& content) {
-  return stream.with_reserve([&] {
-    return stream.entries().make(
-        [&] { return write_new_file(stream.filesystem(), path, content); });
-  });
-}
-
 Result<std::optional<std::string>> read_twin(Filesystem& filesystem, const Path& path,
                                              TwinKind kind, const SegmentId& id) {
   auto content = read_file(filesystem, path, kTwinFileBytesMax);
@@ -159,6 +152,13 @@ Status unlink_again(Filesystem& filesystem, const Path& path) {
 }
 
 }  // namespace
+
+Status write_twin(StreamDirectory& stream, const Path& path, const std::string& content) {
+  return stream.with_reserve([&] {
+    return stream.entries().make(
+        [&] { return write_new_file(stream.filesystem(), path, content); });
+  });
+}
 
 std::string RejectList::hash() const {
   return rejects.empty() ? "0" : to_hex(digest_of(as_bytes(rejects_payload(*this))));

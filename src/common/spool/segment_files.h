@@ -18,8 +18,13 @@ Path segment_path(const Path& directory, const SegmentId& id);  // <directory>/s
 Path seal_path(const Path& directory, const SegmentId& id);     // <directory>/seg-….seal
 Path rejects_path(const Path& directory, const SegmentId& id);  // <directory>/seg-….rejects
 
-// Durable when it returns well: tmp, sync, rename, directory sync, each made again where a
-// directory sync failed. Spends the reserve on a full disk. Fatal otherwise, with the errno.
+// Makes `path`, in the stream's folder, hold `content` (of encode_twin). Durable when it returns
+// well: tmp, sync, rename, directory sync, each made again where a directory sync failed. Spends
+// the reserve on a full disk. Fatal otherwise, with the errno; the old content may stand there or
+// this.
+Status write_twin(StreamDirectory& stream, const Path& path, const std::string& content);
+
+// As write_twin.
 Status write_side_seal(StreamDirectory& stream, const SegmentId& id, const SegmentSeal& seal);
 // Nothing where there is none. Rejected where there is one that does not verify: it never counts as
 // absent. Fatal where it cannot be read.

@@ -1,5 +1,5 @@
-// A small file whose content stands in it twice, so that one bad sector loses nothing: side seals
-// and lists of rejects. Pure.
+// A small file whose content stands in it twice, so that one bad sector loses nothing: side seals,
+// lists of rejects, and positions in log files (which belong to no segment: id 0). Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-enum class TwinKind : std::uint8_t { seal = 1, rejects = 2 };
+enum class TwinKind : std::uint8_t { seal = 1, rejects = 2, log_position = 3 };
 
 std::string encode_twin(TwinKind kind, const SegmentId& id, std::string_view payload);
 // The payload from the first copy that verifies as this kind for this segment.
