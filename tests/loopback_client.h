@@ -47,6 +47,20 @@ class LoopbackClient {
     const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent > 0 ? static_cast<std::size_t>(sent) : 0;
   }
+  // Fewer where the peer ends or sends nothing for 20 s.
+  std::string receive(std::size_t bytes) {
+    std::string into(bytes, '\0');
+    std::size_t got = 0;
+    while (got < bytes) {
+      const ssize_t more = ::recv(fd_.get(), into.data() + got, bytes - got, 0);
+      if (more <= 0) {
+        break;
+      }
+      got += static_cast<std::size_t>(more);
+    }
+    into.resize(got);
+    return into;
+  }
   void finish() { (void)::shutdown(fd_.get(), SHUT_WR); }
   void reset() {
     const linger now{1, 0};

@@ -12,7 +12,7 @@
 #include "commands/exit_code.h"
 #include "commands/rotate.h"
 #include "common/config/value_text.h"
-#include "common/net/tcp_socket.h"
+#include "common/net/tcp_listener.h"
 #include "common/platform/disk_hazard.h"
 #include "common/platform/posix_filesystem.h"
 

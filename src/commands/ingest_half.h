@@ -12,7 +12,7 @@
 #include "common/config/config.h"
 #include "common/net/connection_limits.h"
 #include "common/net/rate_limiter.h"
-#include "common/net/tcp_socket.h"
+#include "common/net/tcp_listener.h"
 #include "common/pipeline/pipeline.h"
 #include "common/platform/clock.h"
 #include "common/spool/stream_directory.h"

@@ -311,7 +311,7 @@ void Receiver::stall(Feed& feed, Stall why) {
   }
   feed.stall = why;
   if (feed.watched) {
-    poller_.want_reads(feed.socket.fd(), feed.connection->id, false);
+    poller_.want(feed.socket.fd(), feed.connection->id, {.reads = false});
   }
 }
 
@@ -361,7 +361,7 @@ bool Receiver::resume(Feed& feed) {
     return true;
   }
   if (feed.watched) {
-    poller_.want_reads(feed.socket.fd(), feed.connection->id, true);
+    poller_.want(feed.socket.fd(), feed.connection->id, {.reads = true});
   } else {
     poller_.add(feed.socket.fd(), feed.connection->id);
     feed.watched = true;

@@ -14,7 +14,7 @@
 #include "common/net/connection_limits.h"
 #include "common/net/event_poller.h"
 #include "common/net/rate_limiter.h"
-#include "common/net/tcp_socket.h"
+#include "common/net/tcp_listener.h"
 #include "common/pipeline/bounded_queue.h"
 #include "common/pipeline/outbox.h"
 #include "common/platform/clock.h"

@@ -11,7 +11,7 @@
 
 #include "common/admin/live_page.h"
 #include "common/log/log.h"
-#include "common/net/tcp_socket.h"
+#include "common/net/tcp_listener.h"
 #include "common/platform/unique_fd.h"
 
 namespace sluice {

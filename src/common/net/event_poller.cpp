@@ -30,9 +30,9 @@ void EventPoller::add(int fd, std::uint64_t token, bool exclusive) {
   CHECK_THAT(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
-void EventPoller::want_reads(int fd, std::uint64_t token, bool wanted) {
+void EventPoller::want(int fd, std::uint64_t token, Interest interest) {
   epoll_event event{};
-  event.events = wanted ? EPOLLIN : 0U;
+  event.events = (interest.reads ? EPOLLIN : 0U) | (interest.writes ? EPOLLOUT : 0U);
   event.data.u64 = token;
   CHECK_THAT(::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0);
 }
@@ -59,6 +59,7 @@ std::span<const EventPoller::Event> EventPoller::wait(MonotonicTime until) {
       continue;
     }
     events_.push_back({event.data.u64, (event.events & EPOLLIN) != 0,
+                       (event.events & EPOLLOUT) != 0,
                        (event.events & (EPOLLERR | EPOLLHUP)) != 0});
   }
   return events_;

@@ -15,15 +15,22 @@ class EventPoller {
   struct Event {
     std::uint64_t token = 0;
     bool readable = false;
+    bool writable = false;
     bool broken = false;  // error or hang-up
   };
 
   EventPoller();
 
-  // Level-triggered. `exclusive`: one of several pollers that watch the same descriptor wakes up.
+  // Level-triggered; reads are wanted. `exclusive`: one of several pollers that watch the same
+  // descriptor wakes up.
   void add(int fd, std::uint64_t token, bool exclusive = false);
-  // A descriptor of which nothing is wanted still reports that it is broken.
-  void want_reads(int fd, std::uint64_t token, bool wanted);
+  struct Interest {
+    bool reads = false;
+    bool writes = false;
+  };
+  // Of a descriptor that was added, not exclusively: what is wanted of it from now on, both kinds.
+  // One of which nothing is wanted still reports that it is broken.
+  void want(int fd, std::uint64_t token, Interest interest);
   void remove(int fd);
 
   // Blocks until an event, wake() or `until`; the span is valid until the next call.

@@ -12,7 +12,7 @@
 #include "common/net/event_poller.h"
 #include "common/net/peer_address.h"
 #include "common/net/rate_limiter.h"
-#include "common/net/tcp_socket.h"
+#include "common/net/tcp_listener.h"
 #include "common/platform/unique_fd.h"
 #include "loopback_client.h"
 
@@ -38,14 +38,6 @@ TcpSocket accept_one(TcpListener& listener) {
 }
 
 }  // namespace
-
-TEST_CASE("addresses_print_as_people_write_them") {
-  CHECK(to_string(peer_of(7)) == "192.0.2.7:5000");
-  PeerAddress v6;
-  v6.ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  v6.port = 80;
-  CHECK(to_string(v6) == "[2001:db8::1]:80");
-}
 
 TEST_CASE("port_zero_takes_a_free_one_and_a_taken_one_is_named") {
   auto first = TcpListener::listen("127.0.0.1", 0);
@@ -148,6 +140,66 @@ TEST_CASE("a_wake_before_the_wait_is_not_lost") {
   const auto before = std::chrono::steady_clock::now();
   CHECK(poller.wait(before + 60s).empty());
   CHECK(std::chrono::steady_clock::now() - before < 30s);
+}
+
+TEST_CASE("what_is_written_arrives_and_a_full_peer_is_waited_for_by_the_poller") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  LoopbackClient client(listener->port());
+  TcpSocket socket = accept_one(*listener);
+  const std::string_view first = "ab";
+  const std::string_view second = "cde";
+  const std::array<std::span<const std::byte>, 2> parts{std::as_bytes(std::span(first)),
+                                                        std::as_bytes(std::span(second))};
+  const WriteOutcome both = socket.write(parts);
+  CHECK(both.kind == WriteOutcome::Kind::bytes);
+  CHECK(both.bytes == 5);
+  CHECK(client.receive(5) == "abcde");
+
+  EventPoller poller;
+  poller.add(socket.fd(), 1);
+  poller.want(socket.fd(), 1, {.writes = true});
+  auto events = poller.wait(std::chrono::steady_clock::now() + 10s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].writable);
+  CHECK_FALSE(events[0].readable);
+
+  // Until not only this moment has no room: the peer's kernel takes a while to be full.
+  const std::vector<std::byte> much(1 << 20);
+  std::size_t written = 0;
+  do {
+    WriteOutcome outcome = socket.write(much);
+    for (; outcome.kind == WriteOutcome::Kind::bytes; outcome = socket.write(much)) {
+      written += outcome.bytes;
+    }
+    REQUIRE(outcome.kind == WriteOutcome::Kind::would_block);
+    poller.wake();
+  } while (!poller.wait(std::chrono::steady_clock::now() + 10s).empty());
+  CHECK(client.receive(written).size() == written);
+  events = poller.wait(std::chrono::steady_clock::now() + 10s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].writable);
+
+  client.send("x");
+  poller.want(socket.fd(), 1, {.reads = true});
+  events = poller.wait(std::chrono::steady_clock::now() + 10s);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].readable);
+  CHECK_FALSE(events[0].writable);
+}
+
+TEST_CASE("a_write_to_a_peer_that_is_gone_is_a_reset_and_no_signal") {
+  auto listener = TcpListener::listen("127.0.0.1", 0);
+  REQUIRE(listener);
+  LoopbackClient client(listener->port());
+  TcpSocket socket = accept_one(*listener);
+  client.reset();
+  EventPoller poller;
+  poller.add(socket.fd(), 1);
+  (void)poller.wait(std::chrono::steady_clock::now() + 10s);
+  const std::array<std::byte, 1> byte{};
+  CHECK(socket.write(byte).kind == WriteOutcome::Kind::reset);
+  CHECK(socket.write(byte).kind == WriteOutcome::Kind::reset);  // EPIPE
 }
 
 TEST_CASE("limits_count_in_all_and_per_address_and_remember_the_gap") {
