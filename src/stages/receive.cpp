@@ -274,9 +274,10 @@ std::optional<MonotonicTime> Receiver::count_events(Feed& feed) {
     return std::nullopt;
   }
   const std::uint64_t events = feed.connection->events.load(std::memory_order_relaxed);
-  return shared_.rate_limiter->count(feed.connection->peer,
-                                     events - std::exchange(feed.events_counted, events),
-                                     shared_.clock.now());
+  return shared_.rate_limiter
+      ->count(RateLimiter::key_of(feed.connection->peer),
+              events - std::exchange(feed.events_counted, events), shared_.clock.now())
+      .used_up_until;
 }
 
 void Receiver::end_feed(Feed& feed, ConnectionEnd end) {

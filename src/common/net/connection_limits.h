@@ -29,8 +29,17 @@ class ConnectionLimits {
 
   explicit ConnectionLimits(Limits limits) : limits_(limits) {}
 
-  Admission open(const PeerAddress& peer, MonotonicTime now);
-  // Of a connection that was admitted.
+  // Of whom a new connection is.
+  enum class Opener : std::uint8_t {
+    client,
+    proxy,  // trusted: whose it is is known later, so the limit of one address waits for that
+  };
+  // Peers on unix sockets have no address, and no limit of one.
+  Admission open(const PeerAddress& peer, MonotonicTime now, Opener opener = Opener::client);
+  // A proxy has said whose an admitted connection of `from` is. Where `to` may have no more, it
+  // stays with `from`, to be closed.
+  Admission pass_on(const PeerAddress& from, const PeerAddress& to, MonotonicTime now);
+  // Of a connection that was admitted, under the address that has it.
   void close(const PeerAddress& peer, MonotonicTime now);
   [[nodiscard]] std::uint32_t connections() const;
 
@@ -39,6 +48,9 @@ class ConnectionLimits {
     std::uint32_t open = 0;
     std::optional<MonotonicTime> last_closed;
   };
+  Admission admit(Address& address, MonotonicTime now);
+  [[nodiscard]] bool is_full(const PeerAddress& peer, const Address& address) const;
+
   // Addresses without a connection that are remembered for their gap.
   static constexpr std::size_t kAddressesRemembered = 10'000;
 

@@ -8,10 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/net/connection_limits.h"
 #include "common/net/event_poller.h"
-#include "common/net/peer_address.h"
-#include "common/net/rate_limiter.h"
 #include "common/net/tcp_listener.h"
 #include "common/platform/unique_fd.h"
 #include "loopback_client.h"
@@ -20,13 +17,6 @@ using namespace sluice;
 using namespace std::chrono_literals;
 
 namespace {
-
-PeerAddress peer_of(std::uint8_t last_byte) {
-  PeerAddress peer;
-  peer.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, last_byte};
-  peer.port = 5000;
-  return peer;
-}
 
 TcpSocket accept_one(TcpListener& listener) {
   EventPoller poller;
@@ -200,34 +190,4 @@ TEST_CASE("a_write_to_a_peer_that_is_gone_is_a_reset_and_no_signal") {
   const std::array<std::byte, 1> byte{};
   CHECK(socket.write(byte).kind == WriteOutcome::Kind::reset);
   CHECK(socket.write(byte).kind == WriteOutcome::Kind::reset);  // EPIPE
-}
-
-TEST_CASE("limits_count_in_all_and_per_address_and_remember_the_gap") {
-  ConnectionLimits limits({3, 2});
-  const MonotonicTime start{};
-  CHECK(limits.open(peer_of(1), start).admitted);
-  CHECK(limits.open(peer_of(1), start).admitted);
-  const auto refused = limits.open(peer_of(1), start);
-  CHECK_FALSE(refused.admitted);
-  CHECK(refused.refused_by == "MAX_CONNECTIONS_PER_IP");
-  CHECK(limits.open(peer_of(2), start).admitted);
-  CHECK(limits.open(peer_of(3), start).refused_by == "MAX_CONNECTIONS");
-  limits.close(peer_of(1), start + 1s);
-  const auto again = limits.open(peer_of(1), start + 4s);
-  REQUIRE(again.admitted);
-  REQUIRE(again.gap);
-  CHECK(*again.gap == 3s);
-}
-
-TEST_CASE("the_rate_window_is_fixed_and_quiet_addresses_are_forgotten") {
-  RateLimiter limiter({10, 1000ms});
-  const MonotonicTime start{1h};
-  CHECK_FALSE(limiter.count(peer_of(1), 9, start));
-  const auto until = limiter.count(peer_of(1), 1, start + 400ms);
-  REQUIRE(until);
-  CHECK(*until == start + 1s);
-  CHECK_FALSE(limiter.count(peer_of(2), 1, start + 400ms));
-  CHECK_FALSE(limiter.count(peer_of(1), 1, start + 1s));
-  CHECK_FALSE(limiter.count(peer_of(3), 1, start + 1h));
-  CHECK(limiter.addresses() == 1);
 }
