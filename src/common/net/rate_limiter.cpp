@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <cstring>
+#include <iterator>
 
 #include "common/base/check.h"
 
@@ -16,16 +16,14 @@ constexpr int kForgottenPerCall = 8;
 
 }  // namespace
 
-RateLimiter::Key RateLimiter::key_of(const PeerAddress& peer) {
-  return {Key::Kind::address, peer.ip};
-}
+RateLimiter::Key RateLimiter::key_of(const PeerAddress& peer) { return peer.ip; }
 
 RateLimiter::Key RateLimiter::key_of(std::string_view client_name) {
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
   CHECK_THAT(EVP_Digest(client_name.data(), client_name.size(), digest.data(), nullptr,
                         EVP_sha256(), nullptr) == 1);
-  Key key{Key::Kind::name, {}};
-  std::copy_n(digest.begin(), key.bytes.size(), key.bytes.begin());
+  Key key;
+  std::copy_n(digest.begin(), key.size(), key.begin());
   return key;
 }
 

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -31,15 +30,10 @@ class RateLimiter {
     std::size_t keys_max = kKeysMax;
   };
   // Whose events are counted together.
-  struct Key {
-    enum class Kind : std::uint8_t { address, name };
-    Kind kind = Kind::address;
-    std::array<std::uint8_t, 16> bytes{};
-    auto operator<=>(const Key&) const = default;
-  };
+  using Key = std::array<std::uint8_t, 16>;
   // By address; the port does not matter.
   static Key key_of(const PeerAddress& peer);
-  // By name, of any length: the first half of its SHA-256.
+  // By name, of any length: the first half of its SHA-256, which nobody can make an address.
   static Key key_of(std::string_view client_name);
 
   struct Counted {

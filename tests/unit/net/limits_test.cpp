@@ -61,6 +61,7 @@ TEST_CASE("n9_connections_of_a_proxy_count_as_their_clients") {
   limits.close(client, kStart);
   CHECK(limits.connections() == 0);
   CHECK(limits.open(client, kStart).admitted);
+  CHECK(limits.open(proxy, kStart).admitted);  // none of its own is left
 }
 
 TEST_CASE("peers_on_unix_sockets_count_in_all_but_not_as_one_address") {
@@ -163,6 +164,17 @@ TEST_CASE("n9_a_million_addresses_take_no_more_memory_than_the_named_limit") {
   // When their windows are over they go, a few a call.
   for (std::uint32_t i = 0; i < RateLimiter::kKeysMax; ++i) {
     (void)limiter.count(key_of(1), 1, kStart + 1h);
+  }
+  CHECK(limiter.keys() == 1);
+}
+
+TEST_CASE("a_window_that_begins_anew_holds_up_no_older_one") {
+  RateLimiter limiter({10, 1000ms});
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    (void)limiter.count(key_of(i), 10, kStart);
+  }
+  for (int calls = 0; calls < 3; ++calls) {  // each forgets some
+    CHECK(limiter.count(key_of(10), 1, kStart + 1000ms).within == 1);
   }
   CHECK(limiter.keys() == 1);
 }

@@ -266,11 +266,13 @@ TEST_CASE("what_the_environment_says_is_passed_only_to_the_process_that_it_names
     if (child == 0) {
       const int fd = ::fcntl(listener->fd(), F_DUPFD, 10);
       ::dup2(fd, 3);
+      // NOLINTBEGIN(concurrency-mt-unsafe): this process has one thread.
       ::setenv("LISTEN_PID", std::to_string(::getpid() + (named ? 0 : 1)).c_str(), 1);
       ::setenv("LISTEN_FDS", "1", 1);
       ::setenv("LISTEN_FDNAMES", "feed", 1);
       auto passed = PassedSockets::from_environment();
       const bool gone = std::getenv("LISTEN_FDS") == nullptr;
+      // NOLINTEND(concurrency-mt-unsafe)
       if (!named) {
         ::_exit(passed && passed->names().empty() ? 0 : 1);
       }

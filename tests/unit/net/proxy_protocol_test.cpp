@@ -58,6 +58,14 @@ std::string with_checksum(bool flip) {
   return header.replace(16 + 12 + 5 + 3, 4, sum);
 }
 
+// Of which the last one is right.
+std::string with_two_checksums() {
+  std::string header =
+      header_2(1, 0x11, kAddresses4 + tlv(0x03, "1234") + tlv(0x03, std::string(4, '\0')));
+  const std::string sum = big_endian(crc32c(std::as_bytes(std::span(header))), 4);
+  return header.replace(header.size() - 4, 4, sum);
+}
+
 std::string client_of(const ProxyHeader& header) {
   return header.client ? to_string(*header.client) : "none";
 }
@@ -124,6 +132,7 @@ std::vector<std::string> bad_headers() {
       header_2(1, 0x11, kAddresses4 + tlv(3, "crc")),
       header_2(1, 0x11, kAddresses4 + std::string(kProxyBlockBytesMax - 11, '\0')),
       with_checksum(true),
+      with_two_checksums(),
       std::string(kSignature) + "\x11\x11" + big_endian(12, 2) + kAddresses4,
   };
 }

@@ -25,11 +25,11 @@ class TokenFileOnDisk {
     REQUIRE(::chmod(path().c_str(), mode) == 0);
   }
   [[nodiscard]] std::filesystem::path path() const { return directory_.path() / "tokens"; }
-  [[nodiscard]] Result<TokenFile> read() {
+  [[nodiscard]] Result<TokenFile> read() const {
     PosixFilesystem filesystem;
     return TokenFile::read(filesystem, path());
   }
-  [[nodiscard]] std::string complaint() {
+  [[nodiscard]] std::string complaint() const {
     const auto file = read();
     return file ? "" : file.error().message;
   }
