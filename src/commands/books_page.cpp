@@ -23,6 +23,8 @@ constexpr std::array kEntries{
     BookEntry{"connections_refused", &Books::connections_refused,
               "Connections closed at once, by a limit."},
     BookEntry{"bytes_received", &Books::bytes_received, "Bytes read from sockets."},
+    BookEntry{"bytes_transport", &Books::bytes_transport,
+              "Bytes read that are no stream's: PROXY headers and tokens."},
     BookEntry{"bytes_framing", &Books::bytes_framing, "Bytes of pieces begun and not ended.", true},
     BookEntry{"bytes_separators", &Books::bytes_separators,
               "Bytes between documents and outside any record."},
@@ -37,6 +39,12 @@ constexpr std::array kEntries{
     BookEntry{"rpc_requests", &Books::rpc_requests, "RPC requests answered."},
     BookEntry{"rpc_malformed", &Books::rpc_malformed,
               "RPC requests that could not be read or were cut by the end of their connection."},
+    BookEntry{"lines_filtered", &Books::lines_filtered,
+              "Log lines below MIN_LOG_LEVEL, or of no known level."},
+    BookEntry{"lines_invalid", &Books::lines_invalid,
+              "Log lines answered with an error and not kept."},
+    BookEntry{"lines_rate_limited", &Books::lines_rate_limited,
+              "Log lines over the rate limit, not kept."},
     BookEntry{"batches_spooled", &Books::batches_spooled, "Batches written as records."},
     BookEntry{"bytes_in_records", &Books::bytes_in_records, "Durable bytes of events."},
     BookEntry{"events_durable", &Books::events_durable, "Events on disk and synced."},
@@ -61,6 +69,8 @@ constexpr std::array kEntries{
     BookEntry{"bytes_damaged", &Books::bytes_damaged, "Durable bytes that verify no more."},
     BookEntry{"pieces_lost_to_damage", &Books::pieces_lost_to_damage,
               "Sealed events and malformed runs whose record verifies no more."},
+    BookEntry{"pieces_kept_locally", &Books::pieces_kept_locally,
+              "Lines that are in the log file only, as LOGS_UPLOAD says."},
     BookEntry{"events_validated", &Books::events_validated, "Events found well-formed."},
     BookEntry{"events_rejected", &Books::events_rejected, "Events that the parser rejected."},
     BookEntry{"bytes_converted", &Books::bytes_converted, "Bytes of objects before compression."},
@@ -93,12 +103,12 @@ BooksDifference difference_of(const Books& books) {
   return {value_of(books.bytes_received) -
               (value_of(books.bytes_batched) + value_of(books.bytes_framing) +
                value_of(books.bytes_separators) + value_of(books.bytes_refused) +
-               value_of(books.bytes_answered)),
+               value_of(books.bytes_answered) + value_of(books.bytes_transport)),
           value_of(books.pieces_found_at_start) + value_of(books.events_durable) +
               value_of(books.malformed_durable) -
               (value_of(books.events_uploaded) + value_of(books.pieces_quarantined) +
                value_of(books.pieces_in_spool) + value_of(books.pieces_set_aside) +
-               value_of(books.pieces_lost_to_damage))};
+               value_of(books.pieces_lost_to_damage) + value_of(books.pieces_kept_locally))};
 }
 
 std::uint64_t difference_at_end(const Books& books) {
@@ -126,15 +136,15 @@ nlohmann::json books_to_json(const Books& books) {
   return json;
 }
 
-void add_books_metrics(const Books& books, Stream stream, MetricsPage& page) {
-  const MetricsPage::Labels labels{{"stream", std::string(to_string(stream))}};
+void add_books_metrics(const Books& books, std::string_view name, MetricsPage& page) {
+  const MetricsPage::Labels labels{{"stream", std::string(name)}};
   for (const BookEntry& entry : kEntries) {
     const auto value = static_cast<double>((books.*entry.member).load(std::memory_order_relaxed));
-    const std::string name = "sluice_" + std::string(entry.name);
+    const std::string metric = "sluice_" + std::string(entry.name);
     if (entry.gauge) {
-      page.gauge(name, entry.help, labels, value);
+      page.gauge(metric, entry.help, labels, value);
     } else {
-      page.counter(name + "_total", entry.help, labels, value);
+      page.counter(metric + "_total", entry.help, labels, value);
     }
   }
   const BooksDifference difference = difference_of(books);

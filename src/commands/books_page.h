@@ -14,9 +14,10 @@ namespace sluice {
 // How far the books are from balance; 0 and 0 when the pipeline is at rest and nothing is wrong.
 // While it works, what is between two stages, which each count on their own thread, shows here.
 struct BooksDifference {
-  // received - (in batches + being framed + separators + refused)
+  // received - (in batches + being framed + separators + refused + transport)
   std::int64_t bytes = 0;
-  // found at start + durable - (uploaded + quarantined + in the spool + set aside + lost to damage)
+  // found at start + durable - (uploaded + quarantined + in the spool + set aside + lost to damage
+  // + kept locally)
   std::int64_t pieces = 0;
 };
 BooksDifference difference_of(const Books& books);
@@ -27,8 +28,8 @@ std::uint64_t difference_at_end(const Books& books);
 
 // Every counter by its name, and "difference": the sum of both as magnitudes.
 nlohmann::json books_to_json(const Books& books);
-// sluice_<counter>_total{stream="xml"}; gauges without _total.
-void add_books_metrics(const Books& books, Stream stream, MetricsPage& page);
+// sluice_<counter>_total{stream="<name>"}; gauges without _total.
+void add_books_metrics(const Books& books, std::string_view name, MetricsPage& page);
 
 // [{"name", "severity", "message", "since"}]
 nlohmann::json conditions_to_json(const Conditions& conditions);

@@ -27,8 +27,10 @@ EgressHalf::EgressHalf(const Parts& parts, std::unique_ptr<ObjectStore> store)
   pipeline_.adopt(validated_);
   pipeline_.adopt(converted_);
   build_rotate(parts);
-  build_conversion(parts);
-  build_upload(parts);
+  if (parts.own.upload) {
+    build_conversion(parts);
+    build_upload(parts);
+  }
 }
 
 void EgressHalf::build_rotate(const Parts& parts) {
@@ -36,6 +38,7 @@ void EgressHalf::build_rotate(const Parts& parts) {
   // What a segment can hold beyond the size at which it is switched: one group.
   options.segment_allocate_bytes =
       parts.config.segment_bytes_max + 2 * parts.config.spool_sync_bytes;
+  options.keeps_locally = !parts.own.upload;
   options.disk.bytes_max = parts.config.spool_bytes_max;
   for (const Stream stream : parts.config.streams()) {
     if (stream != parts.own.stream) {
@@ -85,7 +88,9 @@ void EgressHalf::build_upload(const Parts& parts) {
 void EgressHalf::stop() {
   stop_.store(true);
   pipeline_.cancel();
-  uploader_->wake();
+  if (uploader_ != nullptr) {
+    uploader_->wake();
+  }
   pipeline_.join();
 }
 

@@ -54,7 +54,8 @@ class EgressHalf {
     BoundedQueue<PreparedSegment>& prepared;
     LiveRatio& object_ratio;
   };
-  // The store is its own: what is in flight when it dies is forgotten with it.
+  // The store is its own: what is in flight when it dies is forgotten with it. None where nothing
+  // is uploaded: then there is Rotate alone.
   EgressHalf(const Parts& parts, std::unique_ptr<ObjectStore> store);
 
   void start() { pipeline_.start(); }

@@ -1,25 +1,22 @@
-// IngestHalf: Receive, Frame and Spool with the queues between them. What it accepts it can always
-// bring to the disk; only the disk budget stops it.
+// IngestHalf: Receive, Frame and Spool of one stream with the queues between them. What it accepts
+// it can always bring to the disk; only the disk budget stops it.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "commands/egress_link.h"
-#include "commands/lane_outbox.h"
 #include "commands/queue_level.h"
+#include "commands/reception.h"
 #include "common/admin/conditions.h"
 #include "common/config/config.h"
 #include "common/config/stream_config.h"
-#include "common/net/connection_limits.h"
-#include "common/net/rate_limiter.h"
-#include "common/net/tcp_listener.h"
 #include "common/pipeline/pipeline.h"
 #include "common/platform/clock.h"
 #include "common/spool/stream_directory.h"
 #include "stages/books.h"
 #include "stages/frame.h"
-#include "stages/receive.h"
+#include "stages/frame_logs.h"
 #include "stages/spool.h"
 
 namespace sluice {
@@ -37,44 +34,39 @@ class IngestHalf {
     BoundedQueue<PreparedSegment>& prepared;
     EgressLink& egress;
     const LiveRatio& object_ratio;
+    SpoolLog* log;  // none: no log file
   };
-  IngestHalf(const Parts& parts, TcpListener listener);
+  IngestHalf(const Parts& parts, std::unique_ptr<Listener> listener);
 
   void start() { pipeline_.start(); }
   // Accepts nothing more, sends every connection's end down, seals. Does not wait.
   void stop();
-  // Spool seals what it has. False: its queue is full, ask again.
-  bool seal_now();
+  // Hands a request to Spool, which it takes. False: its queue is full, ask again.
+  bool ask(SpoolInput& request) { return batches_.try_push(request); }
   // Of a thread that changed what Receive waits for (the watermark).
-  void wake_receivers();
+  void wake_receivers() { reception_.wake(); }
 
   [[nodiscard]] Pipeline& pipeline() { return pipeline_; }
   [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
-  [[nodiscard]] const TcpListener& listener() const { return listener_; }
-  [[nodiscard]] std::uint32_t connections() const { return limits_.connections(); }
-  [[nodiscard]] const MemoryBudget& memory() const { return memory_; }
+  [[nodiscard]] Listener& listener() { return reception_.listener(); }
+  [[nodiscard]] const Listener& listener() const { return reception_.listener(); }
+  [[nodiscard]] const MemoryBudget& memory() const { return reception_.memory(); }
   [[nodiscard]] std::vector<QueueLevel> queues() const;
 
  private:
-  void build_receive(const Parts& parts, unsigned threads);
   void build_frame(const Parts& parts);
+  template <class Worker>
+  void add_framer(const Parts& parts, std::size_t lane, Worker& framer,
+                  const std::shared_ptr<void>& outlet);
   void build_spool(const Parts& parts);
-  void deliver(Reply reply);
 
   std::atomic<bool> draining_{false};
   // In the order of construction; the pipeline goes first when this dies.
-  MemoryBudget memory_;
-  ConnectionLimits limits_;
-  std::unique_ptr<RateLimiter> rate_limiter_;
-  TcpListener listener_;
-  ReceiveShared shared_;
-  std::vector<LaneOutbox::Lane> lanes_;
-  LaneOutbox lane_outbox_;
+  Reception reception_;
   BoundedQueue<SpoolInput> batches_;
   QueueOutbox<SpoolInput> batch_outbox_;
-  std::vector<std::unique_ptr<BoundedQueue<Reply>>> replies_;
-  std::vector<std::unique_ptr<Receiver>> receivers_;
   std::vector<std::unique_ptr<Framer>> framers_;
+  std::vector<std::unique_ptr<LogFramer>> log_framers_;
   std::unique_ptr<Spooler> spooler_;
   EgressLink& egress_;
   Pipeline pipeline_{"ingest"};

@@ -7,12 +7,19 @@
 
 #include "commands/books_page.h"
 #include "commands/exit_code.h"
+#include "commands/refusal.h"
 #include "commands/server_reports.h"
 #include "common/base/utc_text.h"
 #include "common/log/log.h"
 #include "common/platform/crash_marks.h"
 
 namespace sluice {
+namespace {
+
+// Before a certificate ends.
+constexpr auto kCertificateWarning = std::chrono::hours(24 * 30);
+
+}  // namespace
 
 Server::Server(const Config& config, std::string config_path)
     : config_(config), config_path_(std::move(config_path)) {}
@@ -20,7 +27,8 @@ Server::Server(const Config& config, std::string config_path)
 Server::~Server() { admin_.reset(); }
 
 int Server::open() {
-  for (const auto step : {&Server::open_spool, &Server::open_streams, &Server::open_admin}) {
+  for (const auto step :
+       {&Server::open_spool, &Server::open_streams, &Server::open_rpc, &Server::open_admin}) {
     if (const int refused = (this->*step)(); refused != kExitClean) {
       return refused;
     }
@@ -29,6 +37,15 @@ int Server::open() {
 }
 
 int Server::open_spool() {
+  auto passed = PassedSockets::from_environment();
+  if (!passed) {
+    return refuse_to_start(kExitConfiguration, "systemd", passed.error().message);
+  }
+  passed_ = std::move(*passed);
+  if (config_.streams().empty()) {
+    instance_ = config_.instance_id;  // rpc alone keeps nothing
+    return kExitClean;
+  }
   auto opened = SpoolDirectory::open(filesystem_, clock_,
                                      {.path = config_.spool_dir,
                                       .destination = config_.destination(),
@@ -53,6 +70,9 @@ int Server::open_spool() {
 }
 
 int Server::open_streams() {
+  if (config_.streams().empty()) {
+    return kExitClean;
+  }
   if (config_.uses_s3()) {
     credentials_ = std::make_unique<ConfiguredCredentials>(
         config_, ConfiguredCredentials::Outside{.filesystem = filesystem_, .clock = clock_});
@@ -65,14 +85,15 @@ int Server::open_streams() {
       .spool = *spool_,
       .ledger = *ledger_,
       .instance = instance_,
+      .passed = passed_,
       .credentials = credentials_ ? &credentials_->provider() : nullptr,
       .delivered_before = highest_segment_in_ledger(filesystem_, config_.spool_dir) != 0};
   for (const StreamConfig& own : stream_configs(config_)) {
     streams_.push_back(std::make_unique<StreamServer>(own, shared));
   }
   // What is wrong with the disk is said before anything is asked of a store.
-  for (const auto step :
-       {&StreamServer::open_stream, &StreamServer::open_store, &StreamServer::open_listener}) {
+  for (const auto step : {&StreamServer::open_stream, &StreamServer::open_log,
+                          &StreamServer::open_store, &StreamServer::open_listener}) {
     if (step == &StreamServer::open_store && credentials_) {
       credentials_->start();
     }
@@ -83,6 +104,14 @@ int Server::open_streams() {
     }
   }
   return kExitClean;
+}
+
+int Server::open_rpc() {
+  if (!config_.serves("rpc")) {
+    return kExitClean;
+  }
+  return open_listener_of(rpc_listener_, config_, Protocol::rpc, passed_, filesystem_,
+                          clock_.wall_now());
 }
 
 int Server::open_admin() {
@@ -101,21 +130,62 @@ void Server::start() {
   for (const auto& stream : streams_) {
     stream->start();
   }
+  if (rpc_listener_ != nullptr) {
+    rpc_ = std::make_unique<RpcHalf>(config_, clock_, std::move(rpc_listener_));
+    rpc_->start();
+  }
   const std::string admin =
       config_.admin_host + ":" + std::to_string(static_cast<unsigned>(admin_->port()));
   log::info("server started", {{"version", SLUICE_VERSION},
                                {"instance", instance_},
-                               {"listen", streams_.front()->address()},
+                               {"listen", address_of(Protocol::xml)},
+                               {"listen_logs", address_of(Protocol::logs)},
+                               {"listen_rpc", address_of(Protocol::rpc)},
                                {"admin", admin},
                                {"spool", Path(config_.spool_dir).string()},
-                               {"objects", streams_.front()->objects()},
+                               {"objects", objects()},
                                {"loss_window_ms", config_.spool_sync_interval.count()}});
+}
+
+std::vector<const Listener*> Server::listeners() const {
+  std::vector<const Listener*> all;
+  for (const auto& stream : streams_) {
+    all.push_back(&stream->listener());
+  }
+  if (rpc_ != nullptr) {
+    all.push_back(&rpc_->listener());
+  }
+  return all;
+}
+
+// "none" where it is not served.
+std::string Server::address_of(Protocol protocol) const {
+  for (const Listener* listener : listeners()) {
+    if (listener->protocol() == protocol) {
+      return listener->addresses();
+    }
+  }
+  return "none";
+}
+
+// Where they go; "none" of rpc alone, and of logs that are not uploaded.
+std::string Server::objects() const {
+  for (const auto& stream : streams_) {
+    if (!stream->objects().empty()) {
+      return stream->objects();
+    }
+  }
+  return "none";
 }
 
 bool Server::watch() {
   const MonotonicTime now = clock_.now();
   watch_silence(now);
   watch_credentials();
+  watch_certificates();
+  if (rpc_ != nullptr && rpc_->pipeline().first_failure()) {
+    return false;
+  }
   return std::all_of(streams_.begin(), streams_.end(),
                      [now](const auto& stream) { return stream->watch(now); });
 }
@@ -160,21 +230,56 @@ void Server::watch_credentials() {
   conditions_.raise("credentials", Conditions::Severity::alarm, std::move(message));
 }
 
+// Once an hour would do; it costs nothing.
+void Server::watch_certificates() {
+  std::optional<WallTime> ends_at;
+  for (const Listener* listener : listeners()) {
+    const auto end = listener->certificate_ends_at();
+    ends_at = end && (!ends_at || *end < *ends_at) ? end : ends_at;
+  }
+  const WallTime now = clock_.wall_now();
+  if (!ends_at || *ends_at - now > kCertificateWarning) {
+    return conditions_.clear("tls.certificate");
+  }
+  conditions_.raise("tls.certificate", Conditions::Severity::alarm,
+                    "the certificate of TLS_CERT " +
+                        std::string(*ends_at <= now ? "has ended at " : "ends at ") +
+                        utc_seconds(*ends_at) + ": put a new one there and send SIGHUP");
+}
+
 void Server::seal_now() {
   for (const auto& stream : streams_) {
     stream->seal_now();
   }
 }
 
+void Server::raise_reload_failure(const Error& error) {
+  conditions_.raise("configuration", Conditions::Severity::alarm,
+                    "reload failed, the old settings stay: " + error.message);
+}
+
 void Server::reload() {
   auto sources = read_config_sources(config_path_);
   auto config = sources ? load_config(*sources) : Result<Config>(sources.error());
   if (!config) {
-    conditions_.raise("configuration", Conditions::Severity::alarm,
-                      "reload failed, the old settings stay: " + config.error().message);
+    raise_reload_failure(config.error());
     return;
   }
-  conditions_.clear("configuration");
+  // All of them are asked, so that what is right is taken.
+  Status reloaded;
+  for (const auto& stream : streams_) {
+    Status status = stream->reload(*config);
+    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+  }
+  if (rpc_ != nullptr) {
+    Status status = rpc_->listener().load_rules(*config, filesystem_, clock_.wall_now());
+    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+  }
+  if (reloaded) {
+    conditions_.clear("configuration");
+  } else {
+    raise_reload_failure(reloaded.error());
+  }
   if (credentials_) {
     credentials_->provider().reread();
   }
@@ -189,9 +294,13 @@ int Server::drain(const std::function<bool()>& wait) {
   for (const auto& stream : streams_) {
     stream->stop_ingest();
   }
+  if (rpc_ != nullptr) {
+    rpc_->stop();
+  }
   bool hurry = false;
-  while (!std::all_of(streams_.begin(), streams_.end(),
-                      [](const auto& stream) { return stream->ingest_ended(); })) {
+  while (!std::all_of(streams_.begin(), streams_.end(), [](const auto& stream) {
+    return stream->ingest_ended();
+  }) || (rpc_ != nullptr && !rpc_->pipeline().ended())) {
     hurry = wait() || hurry;
   }
   if (!std::all_of(streams_.begin(), streams_.end(),
@@ -221,6 +330,13 @@ int Server::fail() {
       log::error("half failed", {{"stage", failure->stage}, {"message", failure->error.message}});
     }
   }
+  if (rpc_ != nullptr) {
+    if (const auto failure = rpc_->pipeline().first_failure()) {
+      log::error("half failed", {{"stage", failure->stage}, {"message", failure->error.message}});
+    }
+    rpc_->pipeline().cancel();
+    rpc_->pipeline().join();
+  }
   for (const auto& stream : streams_) {
     stream->cancel();
     stream->close_books();
@@ -230,7 +346,7 @@ int Server::fail() {
 }
 
 void Server::log_totals(std::string_view event) const {
-  std::uint64_t difference = 0;
+  std::uint64_t difference = rpc_ == nullptr ? 0 : difference_at_end(rpc_->books());
   for (const auto& stream : streams_) {
     difference += difference_at_end(stream->books());
   }
@@ -261,9 +377,9 @@ void Server::add_reports() {
   reports_.add_section("conditions", [this] { return conditions_to_json(conditions_); });
   reports_.add_section("connections", [this] {
     std::uint64_t connections = 0;
-    for_each_stream([&](const HalvesOf& halves) {
-      connections += halves.ingest == nullptr ? 0 : halves.ingest->connections();
-    });
+    for (const Listener* listener : listeners()) {
+      connections += listener->connections();
+    }
     return json(connections);
   });
   reports_.add_section("books", [this] {
@@ -271,14 +387,17 @@ void Server::add_reports() {
     for (const auto& stream : streams_) {
       books[std::string(to_string(stream->config().stream))] = books_to_json(stream->books());
     }
+    if (rpc_ != nullptr) {
+      books["rpc"] = books_to_json(rpc_->books());
+    }
     return books;
   });
   reports_.add_section("spool", [this] {
-    json spool{{"dir", config_.spool_dir}, {"bytes_max", config_.spool_bytes_max}};
+    json spool{
+        {"dir", config_.spool_dir}, {"objects", objects()}, {"bytes_max", config_.spool_bytes_max}};
     double oldest = 0;
     for (const auto& stream : streams_) {
       oldest = std::max(oldest, stream->oldest_event_age_seconds());
-      spool["objects"] = stream->objects();
       spool["streams"][std::string(to_string(stream->config().stream))] = stream->spool_report();
     }
     spool["oldest_event_age_seconds"] = oldest;
@@ -309,18 +428,24 @@ void Server::add_reports() {
 void Server::add_metrics(MetricsPage& page) const {
   for (const auto& stream : streams_) {
     const Stream name = stream->config().stream;
-    add_books_metrics(stream->books(), name, page);
+    add_books_metrics(stream->books(), to_string(name), page);
     page.gauge("sluice_oldest_event_age_seconds", "age of the oldest event not uploaded",
                {{"stream", std::string(to_string(name))}}, stream->oldest_event_age_seconds());
   }
-  for_each_stream([&](const HalvesOf& halves) {
-    add_half_metrics(page, halves);
-    if (halves.ingest != nullptr) {
-      page.gauge("sluice_connections", "open connections",
-                 {{"listener", halves.scope.empty() ? "xml" : "logs"}},
-                 static_cast<double>(halves.ingest->connections()));
+  for_each_stream([&](const HalvesOf& halves) { add_half_metrics(page, halves); });
+  for (const Listener* listener : listeners()) {
+    const MetricsPage::Labels labels{{"listener", std::string(to_string(listener->protocol()))}};
+    page.gauge("sluice_connections", "open connections", labels,
+               static_cast<double>(listener->connections()));
+    if (const auto ends_at = listener->certificate_ends_at()) {
+      page.gauge("sluice_tls_certificate_expires_timestamp_seconds",
+                 "Unix time at which the certificate of TLS_CERT ends", labels,
+                 std::chrono::duration<double>(ends_at->time_since_epoch()).count());
     }
-  });
+  }
+  if (rpc_ != nullptr) {
+    add_books_metrics(rpc_->books(), "rpc", page);
+  }
   if (credentials_) {
     add_credential_metrics(page, credentials_->provider().report());
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "commands/credentials_of.h"
+#include "commands/rpc_half.h"
 #include "commands/stream_server.h"
 #include "common/admin/admin_server.h"
 #include "common/admin/conditions.h"
@@ -33,8 +34,8 @@ class Server {
   // A turn of the main thread. False: it cannot go on.
   bool watch();
   void seal_now();
-  // Reads the configuration file again and applies the log level; keeps the old one where it is
-  // bad. Fetches credentials anew.
+  // Reads the configuration file again and applies who is let in (lists, certificates, tokens) and
+  // the log level; what is bad leaves the old. Fetches credentials anew, reopens the log file.
   void reload();
   // Stops accepting, brings everything to the disk, uploads until DRAIN_TIMEOUT. `wait` blocks for
   // a moment and says whether the operator asks to hurry: then what is on disk stays there. The
@@ -46,11 +47,17 @@ class Server {
  private:
   int open_spool();
   int open_streams();
+  int open_rpc();
   int open_admin();
   void add_reports();
   void add_metrics(MetricsPage& page) const;
   void watch_silence(MonotonicTime now);
   void watch_credentials();
+  void watch_certificates();
+  void raise_reload_failure(const Error& error);
+  [[nodiscard]] std::vector<const Listener*> listeners() const;
+  [[nodiscard]] std::string address_of(Protocol protocol) const;
+  [[nodiscard]] std::string objects() const;
   [[nodiscard]] std::uint64_t total(Books::Counter Books::*counter) const;
   void log_totals(std::string_view event) const;
   // Of every stream's halves.
@@ -65,7 +72,10 @@ class Server {
   std::unique_ptr<Ledger> ledger_;
   std::string instance_;
   std::unique_ptr<ConfiguredCredentials> credentials_;  // of S3 stores; outlives them
+  PassedSockets passed_;                                // from systemd
   std::vector<std::unique_ptr<StreamServer>> streams_;
+  std::unique_ptr<Listener> rpc_listener_;  // until the half takes it
+  std::unique_ptr<RpcHalf> rpc_;
   std::uint64_t bytes_seen_ = 0;
   MonotonicTime bytes_seen_at_{};
   WallTime started_at_{};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "commands/exit_code.h"
+#include "commands/refusal.h"
 #include "commands/store_of.h"
 #include "common/log/log.h"
 #include "common/s3/s3_client.h"
@@ -20,11 +21,6 @@ std::string failure_text(const Pipeline::Failure& failure) {
 }
 
 }  // namespace
-
-int refuse_to_start(int exit_code, std::string_view what, const std::string& message) {
-  log::error("refused to start", {{"reason", what}, {"message", message}});
-  return exit_code;
-}
 
 StreamServer::StreamServer(StreamConfig own, const Shared& shared)
     : own_(std::move(own)), shared_(shared), conditions_(shared.conditions, own_.scope) {}
@@ -50,7 +46,27 @@ Result<std::unique_ptr<ObjectStore>> StreamServer::make_store() const {
                    .stream = &own_});
 }
 
+// Before egress can give anything away.
+int StreamServer::open_log() {
+  if (!own_.log_file) {
+    return kExitClean;
+  }
+  const Config& config = shared_.config;
+  log_ = std::make_unique<SpoolLog>(
+      *stream_, LogFile::Options{.path = Path(config.log_dir) / config.log_filename,
+                                 .bytes_max = config.log_file_bytes_max,
+                                 .age_max = config.log_file_age_max,
+                                 .files_keep = config.log_files_keep});
+  if (Status status = log_->begin(); !status) {
+    return refuse_to_start(kExitConfiguration, "LOG_DIR", status.error().message);
+  }
+  return kExitClean;
+}
+
 int StreamServer::open_store() {
+  if (!own_.upload) {
+    return kExitClean;
+  }
   auto store = make_store();
   if (!store) {
     return refuse_to_start(kExitConfiguration, "store", store.error().message);
@@ -100,13 +116,13 @@ int StreamServer::open_store() {
 }
 
 int StreamServer::open_listener() {
-  auto listener = TcpListener::listen(own_.host, own_.port);
-  if (!listener) {
-    return refuse_to_start(kExitConfiguration, own_.port_setting, listener.error().message);
-  }
-  listener_ = std::move(*listener);
-  address_ = listener_->address();
-  return kExitClean;
+  return open_listener_of(listener_, shared_.config, protocol_of(own_.stream), shared_.passed,
+                          shared_.filesystem, shared_.clock.wall_now());
+}
+
+Status StreamServer::reload(const Config& config) {
+  wanted_.emplace_back(ReopenLog{});
+  return ingest_->listener().load_rules(config, shared_.filesystem, shared_.clock.wall_now());
 }
 
 void StreamServer::start() {
@@ -115,15 +131,15 @@ void StreamServer::start() {
     const std::scoped_lock lock(halves_mutex_);
     ingest_ = std::make_unique<IngestHalf>(
         IngestHalf::Parts{shared_.config, own_, shared_.clock, *stream_, books_, conditions_,
-                          pause_reading_, *prepared_, egress_link_, object_ratio_},
-        std::move(*listener_));
+                          pause_reading_, *prepared_, egress_link_, object_ratio_, log_.get()},
+        std::move(listener_));
   }
   build_egress();
   ingest_->start();
 }
 
 void StreamServer::build_egress() {
-  if (store_ == nullptr) {
+  if (store_ == nullptr && own_.upload) {
     auto store = make_store();
     if (!store) {
       conditions_.raise("egress", Conditions::Severity::not_ready,
@@ -153,8 +169,8 @@ bool StreamServer::watch(MonotonicTime now) {
     paused_before_ = !paused_before_;
     ingest_->wake_receivers();
   }
-  if (seal_wanted_ && ingest_->seal_now()) {
-    seal_wanted_ = false;
+  while (!wanted_.empty() && ingest_->ask(wanted_.front())) {
+    wanted_.erase(wanted_.begin());
   }
   spool_age_.look(now);
   return watch_egress(now);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "commands/credentials_of.h"
 #include "commands/egress_half.h"
@@ -27,9 +28,6 @@
 
 namespace sluice {
 
-// A refusal to start: said in the log, and for whoever looks at the terminal. Gives the exit code.
-int refuse_to_start(int exit_code, std::string_view what, const std::string& message);
-
 class StreamServer {
  public:
   // What all streams of the process share; outlives them.
@@ -41,6 +39,7 @@ class StreamServer {
     SpoolDirectory& spool;
     Ledger& ledger;
     const std::string& instance;
+    PassedSockets& passed;
     RefreshingCredentials* credentials = nullptr;  // of an S3 store
     bool delivered_before = false;                 // by an earlier process
   };
@@ -49,13 +48,16 @@ class StreamServer {
 
   // Takes what it needs, in this order; logs what is wrong. An exit code, 0 to go on.
   int open_stream();
+  int open_log();
   int open_store();
   int open_listener();
   void start();
 
   // A turn of the main thread. False: it cannot go on, failure() says why.
   bool watch(MonotonicTime now);
-  void seal_now() { seal_wanted_ = true; }
+  void seal_now() { wanted_.emplace_back(SealNow{}); }
+  // SIGHUP: who is let in, as `config` says now, and the log file. On an error the old rules stay.
+  Status reload(const Config& config);
   // Accepts nothing more, brings everything to the disk. Does not wait.
   void stop_ingest() { ingest_->stop(); }
   // False after all ingest threads have ended, one of them by a failure.
@@ -73,7 +75,9 @@ class StreamServer {
   [[nodiscard]] const StreamConfig& config() const { return own_; }
   [[nodiscard]] const Books& books() const { return books_; }
   [[nodiscard]] const std::string& objects() const { return objects_; }
-  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] const Listener& listener() const {
+    return ingest_ == nullptr ? *listener_ : ingest_->listener();
+  }
 
   // Thread-safe, also while egress is rebuilt.
   void with_halves(const std::function<void(const HalvesOf&)>& look) const;
@@ -97,8 +101,8 @@ class StreamServer {
   std::unique_ptr<StreamDirectory> stream_;
   std::unique_ptr<ObjectStore> store_;  // until egress takes it
   std::string objects_;                 // what it is called
-  std::optional<TcpListener> listener_;
-  std::string address_;
+  std::unique_ptr<SpoolLog> log_;
+  std::unique_ptr<Listener> listener_;  // until ingest takes it
   EgressLink egress_link_;
   std::unique_ptr<BoundedQueue<PreparedSegment>> prepared_;
   // The admin server's threads look at the halves while egress is rebuilt.
@@ -109,7 +113,7 @@ class StreamServer {
   std::optional<MonotonicTime> restart_at_;
   std::optional<Pipeline::Failure> failure_;
   bool paused_before_ = false;
-  bool seal_wanted_ = false;
+  std::vector<SpoolInput> wanted_;  // of Spool, whose queue may be full
   bool drain_asked_ = false;
   SpoolAge spool_age_{shared_.filesystem, stream_};
 };

@@ -17,6 +17,7 @@ struct Books {
   Counter connections_closed{0};
   Counter connections_refused{0};  // by limit
   Counter bytes_received{0};
+  Counter bytes_transport{0};  // of them PROXY headers and token lines
 
   // Frame
   Counter bytes_framing{0};     // gauge: of pieces begun and not ended
@@ -26,9 +27,12 @@ struct Books {
   Counter bytes_batched{0};     // in the runs of batches
   Counter events_framed{0};
   Counter malformed_framed{0};
-  Counter bytes_answered{0};  // of rpc requests; they go into no batch
-  Counter rpc_requests{0};    // answered
-  Counter rpc_malformed{0};   // bad bytes, or cut by the end of the connection
+  Counter bytes_answered{0};      // of rpc requests; they go into no batch
+  Counter rpc_requests{0};        // answered
+  Counter rpc_malformed{0};       // bad bytes, or cut by the end of the connection
+  Counter lines_filtered{0};      // logs: below MIN_LOG_LEVEL, or of no known level
+  Counter lines_invalid{0};       // logs: answered with an error, not kept
+  Counter lines_rate_limited{0};  // logs: over the rate limit, not kept
 
   // Spool
   Counter batches_spooled{0};
@@ -50,6 +54,7 @@ struct Books {
   Counter bytes_torn{0};
   Counter bytes_damaged{0};
   Counter pieces_lost_to_damage{0};  // sealed, but their record verifies no more
+  Counter pieces_kept_locally{0};    // in the log file, where nothing is uploaded
 
   // Validate, Convert
   Counter events_validated{0};

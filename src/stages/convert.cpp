@@ -85,6 +85,10 @@ std::uint64_t Converter::render(const ValidatedBlock& block, ByteChain& body) {
 
 void Converter::render_event(const ValidatedBlock& block, std::size_t event) {
   const SegmentSettings& settings = block.segment->settings;
+  if (block.segment->stream == Stream::logs) {
+    text_ += block.tape.text(block.tape.event(event).root, block.source.text());
+    return;
+  }
   switch (settings.format) {
     case OutputFormat::xml:
       text_ += block.tape.text(block.tape.event(event).root, block.source.text());

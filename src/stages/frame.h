@@ -32,11 +32,9 @@ class Framer {
   Status finish(Outbox<SpoolInput>& out);
 
  private:
-  class Feed;
+  struct Feed;
 
   void scan(Feed& feed, bool at_end);
-  Status send(Feed& feed, const Chunk& chunk, Outbox<SpoolInput>& out);
-  Status send_batch(Batch batch, Outbox<SpoolInput>& out);
 
   const FrameOptions options_;
   Books& books_;

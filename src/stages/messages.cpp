@@ -4,6 +4,18 @@
 
 namespace sluice {
 
+std::string_view to_string(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::xml:
+      return "xml";
+    case Protocol::logs:
+      return "logs";
+    case Protocol::rpc:
+      return "rpc";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(ConnectionEnd end) {
   switch (end) {
     case ConnectionEnd::open:

@@ -29,6 +29,7 @@
 #include "common/base/piece.h"
 #include "common/base/units.h"
 #include "common/net/peer_address.h"
+#include "common/net/rate_limiter.h"
 #include "common/platform/filesystem.h"
 #include "common/spool/segment_format.h"
 #include "common/spool/segment_settings.h"
@@ -50,26 +51,42 @@ enum class ConnectionEnd : std::uint8_t {
 
 std::string_view to_string(ConnectionEnd end);
 
+// What is spoken on a listener.
+enum class Protocol : std::uint8_t {
+  xml,   // documents; never a byte back, FIN says that all is durable
+  logs,  // lines, each answered by a verdict once it is durable
+  rpc,   // requests, answered from Frame; nothing is spooled
+};
+
+std::string_view to_string(Protocol protocol);
+
 // What the ingest stages share of one connection. Receive makes it; it lives as long as any
 // message.
 struct Connection {
   ConnectionId id = 0;
   PeerAddress peer;
-  Stream stream = Stream::xml;
+  Protocol protocol = Protocol::xml;
   std::uint32_t receiver = 0;  // index of the Receive thread that owns the socket
   MonotonicTime opened_at{};
+  // Set before its first chunk.
+  std::string client_name;    // of its certificate; "" without one
+  RateLimiter::Key rate_key;  // under which its events are counted
 
   // Written by Frame, read by Receive: bytes of a piece that is still being framed.
   std::atomic<std::uint64_t> bytes_framing{0};
   // Written by Frame: Receive closes the connection (reset) when it sees it.
   std::atomic<bool> refuse{false};
-  // Chunks that Receive made and Frame has not finished with.
+  // Chunks that Receive made and that are neither framed nor, of those that get replies, answered.
   std::atomic<std::uint32_t> chunks_in_flight{0};
   // Written by Frame, for the log and the books.
   std::atomic<std::uint64_t> events{0};
   std::atomic<std::uint64_t> malformed{0};
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
+
+// Of one connection that gets replies, chunks that may be in flight at a time; each may be framed
+// into two batches, as what was left of those before it is cut by its bytes.
+inline constexpr std::uint32_t kAnsweredChunksMax = 32;
 
 // Counts a chunk as in flight for as long as it lives, wherever it is dropped.
 class InFlight {
@@ -103,7 +120,7 @@ struct Chunk {
   Charge carry;  // bytes.size() of budget: what Frame may copy of an unfinished tail
   WallTime received_at{};
   ConnectionEnd end = ConnectionEnd::open;
-  InFlight in_flight;  // Frame leaves it alone
+  InFlight in_flight;  // goes on with the first batch that has replies
 };
 
 // Frame -> Spool. Whole pieces of one connection, in order; or only its end.
@@ -115,7 +132,11 @@ struct Batch {
   std::uint32_t events = 0;                 // pieces of kind event
   WallTime first_byte_at{};                 // when the first byte of the run was received
   ConnectionEnd end = ConnectionEnd::open;  // Spool answers it once all before it is durable
-  std::string replies;                      // bytes to send once it is durable (logs)
+  // To be answered once all before it is durable: a LogVerdict a byte, for each line of the run and
+  // those between that are not kept.
+  std::string replies;
+  Charge replies_charge;  // for it, also when it is a Reply
+  InFlight in_flight;     // with replies
 };
 
 // A request to Spool: seal what there is now. `drain`: and do not begin another segment.
@@ -123,15 +144,19 @@ struct SealNow {
   bool drain = false;
 };
 
-using SpoolInput = std::variant<std::monostate, Batch, SealNow>;
+// A request to Spool: the log file may have been moved away (SIGHUP).
+struct ReopenLog {};
+
+using SpoolInput = std::variant<std::monostate, Batch, SealNow, ReopenLog>;
 
 // Spool -> Receive, one queue a Receive thread; of an rpc pipeline Frame -> Receive.
 struct Reply {
   ConnectionPtr connection;
-  std::string bytes;
+  std::string bytes;                        // of rpc as they are; of logs a LogVerdict each
   ConnectionEnd end = ConnectionEnd::open;  // answered: close the socket
   bool durable = false;                     // with `finished`: FIN if true, RST if not
   Charge charge{};                          // for `bytes`
+  InFlight in_flight{};
 };
 
 // ---- the disk -----------------------------------------------------------------------------------

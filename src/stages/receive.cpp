@@ -7,28 +7,20 @@
 
 #include "common/base/check.h"
 #include "common/log/log.h"
+#include "common/net/tls_hello.h"
 #include "common/pipeline/pipeline.h"
+#include "stages/receive_times.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::uint64_t kListenerToken = 0;  // connection ids begin at 1
 constexpr std::size_t kReadBytesMin = 16 * kKiB;
-constexpr auto kSweepInterval = std::chrono::seconds(1);
-// What passed beyond this between two sweeps was not spent reading: the process was stopped.
-constexpr MonotonicTime::duration kSweepCountedMax = 2 * kSweepInterval;
-constexpr auto kStallLookInterval = std::chrono::milliseconds(50);
-constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 }  // namespace
 
-Receiver::Receiver(ReceiverOptions options, ReceiveShared& shared, TcpListener& listener,
+Receiver::Receiver(ReceiverOptions options, ReceiveShared& shared, std::span<TcpListener> listeners,
                    BoundedQueue<Reply>& replies)
-    : options_(options), shared_(shared), listener_(listener), replies_(replies) {
+    : options_(options), shared_(shared), listeners_(listeners), replies_(replies) {
   replies_.set_item_listener([this] { poller_.wake(); });
   shared_.ingest.add_release_listener([this] { wake(); });
 }
@@ -41,30 +33,24 @@ void Receiver::wake() {
 Status Receiver::run(Outbox<Chunk>& lanes, const std::stop_token& stop) {
   lanes_ = &lanes;
   const std::stop_callback wake_on_stop(stop, [this] { poller_.wake(); });
-  poller_.add(listener_.fd(), kListenerToken, true);
+  resume_accepting();
   swept_at_ = shared_.clock.now();
   while (!stop.stop_requested()) {
     beat();
     for (const auto& event : poller_.wait(next_wake(shared_.clock.now()))) {
-      if (event.token == kListenerToken) {
-        accept_waiting();
-      } else if (auto found = feeds_.find(event.token); found != feeds_.end()) {
-        on_readable(found->second);
-      }
+      serve(event);
     }
     take_replies();
     sweep(shared_.clock.now());
     resume_stalled();
   }
-  poller_.remove(listener_.fd());
+  pause_accepting(MonotonicTime::max());
   end_all_feeds();
   const MonotonicTime deadline = shared_.clock.now() + options_.drain_timeout;
   while (!feeds_.empty() && !replies_.cancelled() && shared_.clock.now() < deadline) {
     beat();
     for (const auto& event : poller_.wait(shared_.clock.now() + kStallLookInterval)) {
-      if (auto found = feeds_.find(event.token); found != feeds_.end()) {
-        on_readable(found->second);  // broken: watched no more
-      }
+      serve(event);
     }
     take_replies();
     resume_stalled();
@@ -85,93 +71,126 @@ MonotonicTime Receiver::next_wake(MonotonicTime now) const {
   return woken_.load() ? now : wake;
 }
 
-void Receiver::accept_waiting() {
-  // A bounded turn: established connections get theirs in between.
-  constexpr int kAcceptsPerTurn = 64;
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    auto outcome = listener_.accept(options_.keepalive);
-    if (auto* accepted = std::get_if<TcpListener::Accepted>(&outcome)) {
-      admit(std::move(*accepted));
-      continue;
-    }
-    const auto fault = std::get<TcpListener::AcceptFault>(outcome);
-    if (fault == TcpListener::AcceptFault::out_of_descriptors) {
-      log::limited(log::Level::error, "accept paused",
-                   {{"reason", "out of file descriptors"},
-                    {"advice",
-                     "raise the limit of open files (LimitNOFILE) or lower "
-                     "MAX_CONNECTIONS"}});
-      poller_.remove(listener_.fd());
-      accept_paused_until_ = shared_.clock.now() + kAcceptPause;
-    }
-    if (fault != TcpListener::AcceptFault::transient) {
+void Receiver::serve(const EventPoller::Event& event) {
+  if (event.token >= kListenerTokens) {
+    return accept_waiting(event.token - kListenerTokens);
+  }
+  if (const auto found = feeds_.find(event.token); found != feeds_.end()) {
+    serve(found->second, event);
+  }
+}
+
+// The feed may be gone after it.
+void Receiver::serve(Feed& feed, const EventPoller::Event& event) {
+  if (feed.step != Step::open) {
+    return open_further(feed);
+  }
+  if (event.writable || (event.broken && feed.interest.writes)) {
+    const bool resume_reading = std::exchange(feed.read_wants_write, false);
+    const ConnectionId id = feed.connection->id;
+    write_replies(feed);
+    if (!feeds_.contains(id)) {
       return;
     }
+    if (resume_reading && feed.end == ConnectionEnd::open && feed.stall == Stall::none) {
+      read_turn(feed);
+    }
   }
-}
-
-void Receiver::admit(TcpListener::Accepted accepted) {
-  const MonotonicTime now = shared_.clock.now();
-  const auto admission = shared_.limits.open(accepted.peer, now);
-  if (!admission.admitted) {
-    shared_.books.connections_refused.fetch_add(1, std::memory_order_relaxed);
-    log::limited(log::Level::warning, "connection refused",
-                 {{"peer", to_string(accepted.peer)}, {"limit", admission.refused_by}});
-    accepted.socket.close_with_reset();
-    return;
+  if (!event.readable && !event.broken) {
+    return watch(feed);
   }
-  auto connection = std::make_shared<Connection>();
-  connection->id = shared_.last_id.fetch_add(1) + 1;
-  connection->peer = accepted.peer;
-  connection->receiver = options_.index;
-  connection->opened_at = now;
-  shared_.books.connections_opened.fetch_add(1, std::memory_order_relaxed);
-  log::info("connection opened", {{"peer", to_string(accepted.peer)},
-                                  {"connection", connection->id},
-                                  {"gap_seconds", admission.gap ? seconds(*admission.gap) : -1.0}});
-  Feed& feed = feeds_[connection->id];
-  feed.connection = std::move(connection);
-  feed.socket = std::move(accepted.socket);
-  feed.watched = true;
-  poller_.add(feed.socket.fd(), feed.connection->id);
-}
-
-void Receiver::on_readable(Feed& feed) {
   if (feed.end != ConnectionEnd::open || feed.stall != Stall::none) {
     // Broken while nothing is read from it: looked at again when it is resumed.
-    if (feed.socket.open() && feed.watched) {
+    if (event.broken && feed.socket.open() && feed.watched) {
       poller_.remove(feed.socket.fd());
       feed.watched = false;
     }
     return;
   }
   read_turn(feed);
+  watch(feed);
+}
+
+// Keeps the epoll set at what is wanted of the feed.
+void Receiver::watch(Feed& feed) {
+  if (!feed.socket.open()) {
+    return;
+  }
+  const bool reads = feed.end == ConnectionEnd::open && feed.stall == Stall::none;
+  const bool writes = feed.write_blocked || (reads && feed.read_wants_write);
+  if (!feed.watched && !reads && !writes) {
+    return;
+  }
+  const bool over = feed.end != ConnectionEnd::open && !writes;
+  if (over) {
+    poller_.remove(feed.socket.fd());
+    feed.watched = false;
+    return;
+  }
+  if (!feed.watched) {
+    poller_.add(feed.socket.fd(), feed.connection->id);
+    feed.watched = true;
+    feed.interest = {.reads = true, .writes = false};
+  }
+  if (feed.interest.reads != reads || feed.interest.writes != writes) {
+    feed.interest = {.reads = reads, .writes = writes};
+    poller_.want(feed.socket.fd(), feed.connection->id, feed.interest);
+  }
+}
+
+// Stalls the feed where it may not, or ends it where it is refused.
+bool Receiver::may_read(Feed& feed) {
+  if (feed.connection->refuse.load(std::memory_order_relaxed)) {
+    end_feed(feed, ConnectionEnd::refused);
+    return false;
+  }
+  if (shared_.pause_reading.load(std::memory_order_relaxed)) {
+    stall(feed, Stall::disk);
+    return false;
+  }
+  if (!is_answered_enough(feed)) {
+    stall(feed, Stall::answers);
+    return false;
+  }
+  return true;
+}
+
+// Of those who are answered; xml reads on.
+bool Receiver::is_answered_enough(const Feed& feed) const {
+  return options_.protocol == Protocol::xml ||
+         (feed.replies.backlog_bytes() < options_.reply_backlog_max &&
+          feed.connection->chunks_in_flight.load() < options_.chunks_in_flight_max);
 }
 
 void Receiver::read_turn(Feed& feed) {
   std::size_t left = options_.read_bytes_per_turn;
   while (left > 0 && feed.end == ConnectionEnd::open && feed.stall == Stall::none) {
-    if (feed.connection->refuse.load(std::memory_order_relaxed)) {
-      return end_feed(feed, ConnectionEnd::refused);
-    }
-    if (shared_.pause_reading.load(std::memory_order_relaxed)) {
-      return stall(feed, Stall::disk);
+    if (!may_read(feed)) {
+      return;
     }
     auto room = make_room(feed);
     if (!room) {
       return stall(feed, Stall::memory);
     }
     const std::size_t room_bytes = room->memory.size();
-    const ReadOutcome outcome = feed.socket.read(room->memory.writable());
+    const ClientSocket::Read outcome = feed.socket.read(room->memory.writable());
     switch (outcome.kind) {
-      case ReadOutcome::Kind::would_block:
-        return;
-      case ReadOutcome::Kind::finished:
+      case ClientSocket::Read::Kind::would_block:
+        feed.read_wants_write = outcome.wants_write;
+        return watch(feed);
+      case ClientSocket::Read::Kind::finished:
         return end_feed(feed, ConnectionEnd::finished);
-      case ReadOutcome::Kind::reset:
+      case ClientSocket::Read::Kind::reset:
+        if (!outcome.reason.empty()) {
+          log::limited(log::Level::warning, "connection broken",
+                       {{"peer", to_string(feed.connection->peer)}, {"reason", outcome.reason}});
+        }
         return end_feed(feed, ConnectionEnd::reset);
-      case ReadOutcome::Kind::bytes:
+      case ClientSocket::Read::Kind::bytes:
         break;
+    }
+    if (feed.bytes == 0 && is_tls_on_plain(feed, room->memory.bytes().first(outcome.bytes))) {
+      return;
     }
     feed.bytes += outcome.bytes;
     shared_.books.bytes_received.fetch_add(outcome.bytes, std::memory_order_relaxed);
@@ -183,10 +202,31 @@ void Receiver::read_turn(Feed& feed) {
     deliver(feed, {feed.connection, std::move(room->memory), std::move(room->carry),
                    shared_.clock.wall_now(), ConnectionEnd::open, InFlight(feed.connection)});
     left -= std::min(left, outcome.bytes);
-    if (outcome.bytes < room_bytes) {
+    if (outcome.bytes < room_bytes && !feed.socket.has_pending()) {
       return;  // the socket is most likely empty; the poller tells if it is not
     }
   }
+  if (feed.end == ConnectionEnd::open && feed.stall == Stall::none && feed.socket.has_pending()) {
+    // Others first; the poller would not tell of what lies in TLS already.
+    stall(feed, Stall::turn);
+    woken_.store(true);
+  }
+}
+
+// Named, and ended, before a byte of it becomes an event.
+bool Receiver::is_tls_on_plain(Feed& feed, std::span<const std::byte> bytes) {
+  if (feed.socket.is_tls() || !looks_like_tls_hello(bytes)) {
+    return false;
+  }
+  shared_.books.bytes_received.fetch_add(bytes.size(), std::memory_order_relaxed);
+  shared_.books.bytes_refused.fetch_add(bytes.size(), std::memory_order_relaxed);
+  log::limited(log::Level::warning, "TLS on a plain port",
+               {{"peer", to_string(feed.connection->peer)},
+                {"advice",
+                 "the client speaks TLS, this listener does not: set TLS_CERT and "
+                 "TLS_KEY here, or switch TLS off there"}});
+  end_feed(feed, ConnectionEnd::refused);
+  return true;
 }
 
 // The machine may have less memory than the budget: that is waited for as room in the budget is.
@@ -275,20 +315,23 @@ std::optional<MonotonicTime> Receiver::count_events(Feed& feed) {
   }
   const std::uint64_t events = feed.connection->events.load(std::memory_order_relaxed);
   return shared_.rate_limiter
-      ->count(RateLimiter::key_of(feed.connection->peer),
-              events - std::exchange(feed.events_counted, events), shared_.clock.now())
+      ->count(feed.connection->rate_key, events - std::exchange(feed.events_counted, events),
+              shared_.clock.now())
       .used_up_until;
 }
 
 void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
   feed.end = end;
-  if (feed.watched) {
-    poller_.remove(feed.socket.fd());
-    feed.watched = false;
-  }
   if (end == ConnectionEnd::reset) {
+    feed.replies.drop();
+    feed.write_blocked = false;
+    if (feed.watched) {
+      poller_.remove(feed.socket.fd());
+      feed.watched = false;
+    }
     feed.socket.close_with_reset();
   }
+  watch(feed);
   Chunk last;
   last.connection = feed.connection;
   last.received_at = shared_.clock.wall_now();
@@ -296,7 +339,7 @@ void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
   last.in_flight = InFlight(feed.connection);
   if (feed.bytes == 0) {
     // Nothing of it went down, so nothing has to become durable before the answer.
-    Reply reply{feed.connection, {}, end, true};
+    Reply reply{feed.connection, {}, end, true, {}, {}};
     CHECK_THAT(replies_.try_push(reply) || replies_.cancelled());
     return;
   }
@@ -311,9 +354,7 @@ void Receiver::stall(Feed& feed, Stall why) {
     stalled_.push_back(feed.connection->id);
   }
   feed.stall = why;
-  if (feed.watched) {
-    poller_.want(feed.socket.fd(), feed.connection->id, {.reads = false});
-  }
+  watch(feed);
 }
 
 void Receiver::resume_stalled() {
@@ -340,16 +381,23 @@ bool Receiver::resume(Feed& feed) {
       feed.pending.reset();
       break;
     case Stall::disk:
-      if (shared_.pause_reading.load(std::memory_order_relaxed)) {
+      if (feed.end == ConnectionEnd::open &&
+          shared_.pause_reading.load(std::memory_order_relaxed)) {
         return false;
       }
       break;
     case Stall::rate:
-      if (shared_.clock.now() < feed.resume_at) {
+      if (feed.end == ConnectionEnd::open && shared_.clock.now() < feed.resume_at) {
+        return false;
+      }
+      break;
+    case Stall::answers:
+      if (feed.end == ConnectionEnd::open && !stopping_ && !is_answered_enough(feed)) {
         return false;
       }
       break;
     case Stall::memory:
+    case Stall::turn:
     case Stall::none:
       break;
   }
@@ -361,101 +409,9 @@ bool Receiver::resume(Feed& feed) {
     end_feed(feed, ConnectionEnd::shutdown);
     return true;
   }
-  if (feed.watched) {
-    poller_.want(feed.socket.fd(), feed.connection->id, {.reads = true});
-  } else {
-    poller_.add(feed.socket.fd(), feed.connection->id);
-    feed.watched = true;
-  }
+  watch(feed);
   read_turn(feed);
   return true;
-}
-
-void Receiver::take_replies() {
-  while (auto reply = replies_.try_pop()) {
-    if (reply->end != ConnectionEnd::open) {
-      close_feed(*reply);
-    }
-  }
-}
-
-void Receiver::close_feed(const Reply& reply) {
-  const auto found = feeds_.find(reply.connection->id);
-  if (found == feeds_.end()) {
-    return;
-  }
-  Feed& feed = found->second;
-  if (reply.end == ConnectionEnd::finished && reply.durable) {
-    feed.socket.close_with_fin();
-  } else {
-    feed.socket.close_with_reset();
-  }
-  (void)count_events(feed);  // those that Frame found after the last read count for the next one
-  const MonotonicTime now = shared_.clock.now();
-  const Connection& connection = *feed.connection;
-  shared_.limits.close(connection.peer, now);
-  shared_.books.connections_closed.fetch_add(1, std::memory_order_relaxed);
-  log::info("connection closed", {{"peer", to_string(connection.peer)},
-                                  {"connection", connection.id},
-                                  {"bytes", feed.bytes},
-                                  {"events", connection.events.load()},
-                                  {"malformed", connection.malformed.load()},
-                                  {"reason", to_string(reply.end)},
-                                  {"durable", reply.durable ? 1 : 0},
-                                  {"seconds", seconds(now - connection.opened_at)}});
-  feeds_.erase(found);
-}
-
-void Receiver::sweep(MonotonicTime now) {
-  if (accept_paused_until_ && now >= *accept_paused_until_) {
-    accept_paused_until_.reset();
-    poller_.add(listener_.fd(), kListenerToken, true);
-  }
-  const auto elapsed = now - swept_at_;
-  if (elapsed < kSweepInterval) {
-    return;
-  }
-  swept_at_ = now;
-  for (auto& [id, feed] : feeds_) {
-    if (feed.end != ConnectionEnd::open || feed.stall != Stall::none) {
-      continue;  // only time in which we were reading counts
-    }
-    const Connection& connection = *feed.connection;
-    const std::uint64_t pieces = connection.events.load() + connection.malformed.load();
-    if (connection.refuse.load(std::memory_order_relaxed)) {
-      end_feed(feed, ConnectionEnd::refused);
-    } else if (connection.bytes_framing.load() == 0 || pieces != feed.events_at_sweep) {
-      feed.reading_time = {};
-      feed.events_at_sweep = pieces;
-    } else if ((feed.reading_time += std::min(elapsed, kSweepCountedMax)) >=
-               options_.document_timeout) {
-      end_feed(feed, ConnectionEnd::timed_out);
-    }
-  }
-}
-
-void Receiver::end_all_feeds() {
-  stopping_ = true;
-  std::vector<ConnectionId> open;
-  for (auto& [id, feed] : feeds_) {
-    open.push_back(id);
-  }
-  for (const ConnectionId id : open) {
-    Feed& feed = feeds_.at(id);
-    if (feed.end == ConnectionEnd::open && feed.stall == Stall::none) {
-      read_turn(feed);  // what has arrived already
-    }
-    if (feed.end == ConnectionEnd::open && !feed.pending) {
-      end_feed(feed, ConnectionEnd::shutdown);
-    }
-  }
-}
-
-void Receiver::reset_all_feeds() {
-  while (!feeds_.empty()) {
-    close_feed({feeds_.begin()->second.connection, {}, ConnectionEnd::shutdown, false});
-  }
-  privileged_here_ = 0;
 }
 
 }  // namespace sluice

@@ -1,18 +1,28 @@
-// Receive: sockets in, chunks out. A thread each has an epoll set of its own; all share the
-// listener. Never blocks on anything but the epoll set: a connection whose lane is full, or for
-// whose bytes there is no memory, disk or allowance, is not read until there is (TCP holds its
-// client back), and replies go on.
+// Receive: sockets in, chunks out, replies back. A thread each has an epoll set of its own; all
+// share the listeners. Never blocks on anything but the epoll set: a connection whose lane is full,
+// for whose bytes there is no memory, disk or allowance, or that does not read what it is told, is
+// not read until there is (TCP holds its client back), and replies go on.
+//
+// A connection is let in in steps (receive_admission.cpp): the allow list and the limits, the PROXY
+// header where a trusted proxy speaks first, TLS, a token. Only then a byte of it goes down.
+// receive.cpp reads; receive_end.cpp answers, and ends what is over.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <stop_token>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
+#include "common/net/accept_rate.h"
+#include "common/net/client_socket.h"
 #include "common/net/connection_limits.h"
 #include "common/net/event_poller.h"
+#include "common/net/listener_rules.h"
 #include "common/net/rate_limiter.h"
 #include "common/net/tcp_listener.h"
 #include "common/pipeline/bounded_queue.h"
@@ -20,17 +30,20 @@
 #include "common/platform/clock.h"
 #include "stages/books.h"
 #include "stages/messages.h"
+#include "stages/receive_replies.h"
 
 namespace sluice {
 
-// What all receivers of a process share.
+// What all receivers of a listener share.
 struct ReceiveShared {
   const Clock& clock;
   Books& books;
   MemoryBudget& ingest;
   ConnectionLimits& limits;
   const std::atomic<bool>& pause_reading;  // the disk is at its high watermark
-  RateLimiter* rate_limiter = nullptr;     // none: no limit
+  RateLimiter* rate_limiter = nullptr;     // of xml, whose reading it slows; none: no limit
+  ListenerRulesHolder* rules = nullptr;    // none: everyone, in plain text
+  AcceptRate* accept_rate = nullptr;       // none: no limit
   std::atomic<ConnectionId> last_id{0};
   // The one connection that may spend the budget's reserve, 0 none: so that events which together
   // exceed the memory still end, one after the other.
@@ -38,20 +51,29 @@ struct ReceiveShared {
 };
 
 struct ReceiverOptions {
+  Protocol protocol = Protocol::xml;
   std::uint32_t index = 0;
   std::size_t slab_bytes = 256 * kKiB;
   std::size_t read_bytes_max = 128 * kKiB;       // one read
   std::size_t read_bytes_per_turn = 256 * kKiB;  // of one connection, before others get theirs
   std::size_t privileged_read_bytes = 32 * kKiB;
-  std::chrono::milliseconds document_timeout{60'000};  // reading time that one event may take
-  std::chrono::milliseconds drain_timeout{30'000};     // for the last replies after a stop
+  // Of one connection, reading waits beyond these: chunks that are not answered yet, and bytes of
+  // replies that it has not taken.
+  std::uint32_t chunks_in_flight_max = kAnsweredChunksMax;
+  std::size_t reply_backlog_max = 16 * kKiB;
+  std::chrono::milliseconds document_timeout{60'000};   // reading time that one event may take
+  std::chrono::milliseconds handshake_timeout{10'000};  // for all that comes before the first byte
+  std::chrono::milliseconds reply_timeout{30'000};      // for a peer that takes no reply
+  std::uint64_t receive_rate_min = 0;                   // bytes a second inside an event; 0: any
+  std::chrono::milliseconds drain_timeout{30'000};      // for the last replies after a stop
   KeepaliveOptions keepalive;
 };
 
-// A source. The queue of replies must have room for one of every connection.
+// A source. The queue of replies must have room for all that chunks_in_flight_max chunks of every
+// connection may be answered with, and its end.
 class Receiver {
  public:
-  Receiver(ReceiverOptions options, ReceiveShared& shared, TcpListener& listener,
+  Receiver(ReceiverOptions options, ReceiveShared& shared, std::span<TcpListener> listeners,
            BoundedQueue<Reply>& replies);
 
   // Until `stop`; then sends every connection's end down and waits for the answers.
@@ -60,26 +82,59 @@ class Receiver {
   void wake();
 
  private:
-  enum class Stall : std::uint8_t { none, lane, memory, disk, rate };
+  enum class Step : std::uint8_t { proxy, tls, token, open };
+  enum class Stall : std::uint8_t { none, lane, memory, disk, rate, answers, turn };
 
   struct Feed {
     ConnectionPtr connection;
-    TcpSocket socket;
-    bool watched = false;  // in the epoll set, reads wanted
+    ClientSocket socket;
+    Step step = Step::open;
+    ListenerRulesPtr rules;  // until it is open
+    std::string opening;     // what was read of the header or line that it opens with
+    PeerAddress counted_as;  // in ConnectionLimits
+    std::optional<std::chrono::milliseconds> gap;  // since the peer's last one closed
+
+    bool watched = false;  // in the epoll set
+    EventPoller::Interest interest;
+    bool read_wants_write = false;
     Stall stall = Stall::none;
     std::optional<Chunk> pending;             // made, but its lane was full
     ConnectionEnd end = ConnectionEnd::open;  // sent down (or pending)
     std::uint64_t bytes = 0;
-    std::uint64_t events_counted = 0;          // against the rate limit
-    MonotonicTime resume_at{};                 // with Stall::rate
-    std::uint64_t events_at_sweep = 0;         // the document deadline's view
+    std::uint64_t events_counted = 0;  // against the rate limit
+    MonotonicTime resume_at{};         // with Stall::rate
+
+    ReplyBuffer replies;
+    bool write_blocked = false;
+    MonotonicTime write_progress_at{};
+    std::optional<Reply> closing;  // the answer to its end: it closes once all replies are written
+
+    // The view of the deadlines.
+    std::uint64_t events_at_sweep = 0;
     std::chrono::nanoseconds reading_time{0};  // spent on the event that is being framed
+    std::uint64_t bytes_at_event = 0;
   };
 
-  void accept_waiting();
+  // receive_admission.cpp
+  void accept_waiting(std::size_t listener);
+  bool may_accept();
+  void pause_accepting(MonotonicTime until);
+  void resume_accepting();
   void admit(TcpListener::Accepted accepted);
-  void on_readable(Feed& feed);
+  void refuse(TcpSocket socket, const PeerAddress& peer, std::string_view why);
+  void open_further(Feed& feed);
+  bool read_proxy_header(Feed& feed);
+  bool shake_hands(Feed& feed);
+  bool read_token(Feed& feed);
+  void note_opened(Feed& feed);
+  void turn_away(Feed& feed, std::string_view reason);
+
+  // receive.cpp
+  void serve(const EventPoller::Event& event);
+  void serve(Feed& feed, const EventPoller::Event& event);
   void read_turn(Feed& feed);
+  bool may_read(Feed& feed);
+  bool is_tls_on_plain(Feed& feed, std::span<const std::byte> bytes);
   // A place to read into, with the charge for what Frame may copy of it.
   struct Room {
     Buffer memory;
@@ -95,17 +150,25 @@ class Receiver {
   void stall(Feed& feed, Stall why);
   void resume_stalled();
   bool resume(Feed& feed);
-  void take_replies();
-  void close_feed(const Reply& reply);
+  [[nodiscard]] bool is_answered_enough(const Feed& feed) const;
+  void watch(Feed& feed);
   void release_privilege();
+  MonotonicTime next_wake(MonotonicTime now) const;
+
+  // receive_end.cpp
+  void take_replies();
+  void write_replies(Feed& feed);
+  void close_when_written(Feed& feed);
+  void close_feed(Feed& feed, const Reply& end);
+  void forget(Feed& feed);
   void sweep(MonotonicTime now);
+  void sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds elapsed);
   void end_all_feeds();
   void reset_all_feeds();
-  MonotonicTime next_wake(MonotonicTime now) const;
 
   const ReceiverOptions options_;
   ReceiveShared& shared_;
-  TcpListener& listener_;
+  const std::span<TcpListener> listeners_;
   BoundedQueue<Reply>& replies_;
   Outbox<Chunk>* lanes_ = nullptr;  // of the running run()
   EventPoller poller_;

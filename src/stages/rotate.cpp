@@ -294,6 +294,10 @@ Status Rotator::begin_admission() {
     set_aside(ready.id, rejects ? "sealed, but now: " + state->reason : rejects.error().message);
     return {};
   }
+  if (options_.keeps_locally) {
+    finish_locally(*state);
+    return {};
+  }
   auto segment = std::make_shared<SealedSegment>();
   segment->id = ready.id;
   segment->stream = stream.stream();
@@ -310,6 +314,19 @@ Status Rotator::begin_admission() {
   in_egress_[ready.id.num] = ready.id;
   admission_.emplace(Admission{std::move(segment), std::move(walker), 0, std::nullopt});
   return {};
+}
+
+// Spool gave it away, or recovery found it, with its lines durable in the log file.
+void Rotator::finish_locally(const SegmentState& state) {
+  const SegmentId id = state.header.id;
+  if (Status status = unlink_segment(links_.stream, id); !status) {
+    ready_[{links_.stream.writing_num.load(), id.num}] = {id, true};
+    return retry_later("segment not unlinked", id, status.error());
+  }
+  links_.books.pieces_kept_locally += state.seal.summary.pieces();
+  links_.books.segments_done += 1;
+  forget(id);
+  busy_ = true;
 }
 
 // False: no room, in memory or in the queue.

@@ -39,6 +39,8 @@ class Rotator {
     std::chrono::nanoseconds admit_interval = std::chrono::milliseconds(5);
     std::uint32_t crashes_max = 3;  // with which a segment is looked into no more
     DiskWatch::Options disk;
+    // Segments go nowhere: their lines are in the log file, so a sealed one is unlinked.
+    bool keeps_locally = false;
   };
 
   // What it shares with others; all outlive it.
@@ -101,6 +103,7 @@ class Rotator {
 
   Status admit(Outbox<Block>& out);
   Status begin_admission();
+  void finish_locally(const SegmentState& state);
   Result<BlockWalker::BlockRange> next_range();
   bool dispatch(Outbox<Block>& out);
   std::optional<Charge> room_for(std::size_t bytes);

@@ -39,6 +39,10 @@ Status Spooler::process(SpoolInput input, Outbox<FinishedSegment>& out) {
     seal_asked_ = request->drain ? "drain" : "request";
     return trouble_ ? Status() : commit(out);
   }
+  if (std::holds_alternative<ReopenLog>(input)) {
+    reopen_log();
+    return {};
+  }
   auto* batch = std::get_if<Batch>(&input);
   if (batch == nullptr) {
     return {};
@@ -81,7 +85,9 @@ Status Spooler::on_idle(Outbox<FinishedSegment>& out) {
     return commit(out);
   }
   if (pending_.empty()) {
-    switch_if_due(out);
+    if (Status status = switch_if_due(out); !status) {
+      return note_trouble(status.error(), links_.log->path());
+    }
   }
   return {};
 }
@@ -100,7 +106,10 @@ Status Spooler::finish(Outbox<FinishedSegment>& out) {
       log::error("abandoned segment not sealed", {{"error", status.error().message}});
     }
   } else if (current_ && current_->writer.has_records()) {
-    finish_segment("drain", out);
+    // Unsealed too: what the log file lacks is made from there.
+    if (Status status = finish_segment("drain", out); !status) {
+      log::error("segment not sealed", {{"error", status.error().message}});
+    }
   }
   return {};
 }
@@ -130,7 +139,7 @@ std::uint64_t Spooler::commit_bytes() const {
 // Makes everything pending durable and answers for it, or notes why that cannot be. Fatal when it
 // could not be for too long.
 Status Spooler::commit(Outbox<FinishedSegment>& out) {
-  if (pending_bytes_ > 0) {
+  if (pending_bytes_ > 0 && !to_log_) {
     Status status = write_group(out);
     if (!status && !no_space(status.error())) {
       // Once more at once, in a new segment: one bad file is not yet a bad disk.
@@ -140,11 +149,18 @@ Status Spooler::commit(Outbox<FinishedSegment>& out) {
       status = write_group(out);
     }
     if (!status) {
-      return note_trouble(status.error());
+      return note_trouble(status.error(), links_.stream.path());
     }
+    count_durable();
+  }
+  if (Status status = write_log(); !status) {
+    return note_trouble(status.error(), links_.log->path());
+  }
+  release_replies(true);
+  if (Status status = switch_if_due(out); !status) {
+    return note_trouble(status.error(), links_.log->path());
   }
   end_trouble();
-  after_commit(out);
   return {};
 }
 
@@ -161,7 +177,9 @@ Status Spooler::write_group(Outbox<FinishedSegment>& out) {
   if (current_ && current_->writer.has_records() &&
       (current_->writer.group_offset() + pending_bytes_ > options_.segment_bytes_max ||
        !current_->writer.has_room_for(pieces))) {
-    finish_segment("size", out);
+    if (Status status = finish_segment("size", out); !status) {
+      return status;
+    }
   }
   if (!current_) {
     if (Status status = open_segment(); !status) {
@@ -251,6 +269,9 @@ Status Spooler::seal_failed(Outbox<FinishedSegment>& out) {
   if (Status status = write_side_seal(links_.stream, current_->id, seal); !status) {
     return status;
   }
+  if (Status status = sync_log(); !status) {
+    return status;
+  }
   ++links_.books.segments_abandoned;
   log::error("segment abandoned", {{"segment", to_string(current_->id)},
                                    {"stream", std::string(to_string(links_.stream.stream()))},
@@ -265,8 +286,10 @@ Status Spooler::seal_failed(Outbox<FinishedSegment>& out) {
   return {};
 }
 
-void Spooler::after_commit(Outbox<FinishedSegment>& out) {
+// Of everything pending, which now lies in the current segment.
+void Spooler::count_durable() {
   Books& books = links_.books;
+  std::uint64_t pieces = 0;
   for (const Batch& batch : pending_) {
     if (makes_record(batch)) {
       ++books.batches_spooled;
@@ -274,14 +297,44 @@ void Spooler::after_commit(Outbox<FinishedSegment>& out) {
       books.events_durable += batch.events;
       books.malformed_durable += batch.pieces.size() - batch.events;
       books.pieces_in_spool += batch.pieces.size();
+      pieces += batch.pieces.size();
     }
+  }
+  if (links_.log != nullptr) {
+    to_log_ = sequence_of(current_->id.num, 0) + current_->writer.pieces() - pieces;
   }
   if (current_ && current_->writer.pieces() > 0) {
     links_.stream.durable_sequence.store(
         sequence_of(current_->id.num, static_cast<std::uint32_t>(current_->writer.pieces() - 1)));
   }
-  release_replies(true);
-  switch_if_due(out);
+}
+
+// The lines of what is durable and pending, before they are answered.
+Status Spooler::write_log() {
+  if (to_log_) {
+    if (Status status = links_.log->append(pending_, *to_log_); !status) {
+      return status;
+    }
+    to_log_.reset();
+  }
+  return {};
+}
+
+// Before the current segment is given away.
+Status Spooler::sync_log() {
+  if (links_.log == nullptr) {
+    return {};
+  }
+  return links_.log->sync(sequence_of(current_->id.num, 0) + current_->writer.pieces());
+}
+
+void Spooler::reopen_log() {
+  if (links_.log == nullptr) {
+    return;
+  }
+  if (Status status = links_.log->reopen(); !status) {
+    log::error("log file not reopened", {{"error", status.error().message}});
+  }
 }
 
 // In batch order. Takes everything that is pending with it.
@@ -289,7 +342,7 @@ void Spooler::release_replies(bool durable) {
   for (Batch& batch : pending_) {
     if (expects_reply(batch)) {
       links_.reply({std::move(batch.connection), durable ? std::move(batch.replies) : "", batch.end,
-                    durable});
+                    durable, std::move(batch.replies_charge), std::move(batch.in_flight)});
     }
   }
   pending_.clear();
@@ -299,13 +352,16 @@ void Spooler::release_replies(bool durable) {
 
 void Spooler::drop_pending() {
   for (const Batch& batch : pending_) {
-    links_.books.bytes_dropped_unacked += batch.run_bytes;
-    links_.books.pieces_dropped_unacked += batch.pieces.size();
+    if (!to_log_) {  // else they are in the spool, though nobody is told
+      links_.books.bytes_dropped_unacked += batch.run_bytes;
+      links_.books.pieces_dropped_unacked += batch.pieces.size();
+    }
   }
+  to_log_.reset();
   release_replies(false);
 }
 
-Status Spooler::note_trouble(const Error& error) {
+Status Spooler::note_trouble(const Error& error, const Path& where) {
   const bool full = no_space(error);
   if (!trouble_) {
     trouble_.emplace();
@@ -314,13 +370,13 @@ Status Spooler::note_trouble(const Error& error) {
   if (full) {
     trouble_->failing_since.reset();
     links_.conditions.raise(kDiskFull, Conditions::Severity::not_ready,
-                            "the disk of " + links_.stream.path().string() +
+                            "the disk of " + where.string() +
                                 " is full: reading stopped, nothing is lost; free some space");
     return {};
   }
   trouble_->failing_since = trouble_->failing_since.value_or(now());
   links_.conditions.raise(kDiskFailing, Conditions::Severity::not_ready,
-                          "the disk of " + links_.stream.path().string() + " refuses writes (" +
+                          "the disk of " + where.string() + " refuses writes (" +
                               std::generic_category().message(error.code) +
                               "): reading stopped, trying again each second");
   if (now() - *trouble_->failing_since >= options_.disk_failure_timeout) {
@@ -360,23 +416,34 @@ std::uint64_t Spooler::run_bytes_wanted() const {
       std::clamp(wanted, 1.0, static_cast<double>(options_.segment_bytes_max)));
 }
 
-void Spooler::switch_if_due(Outbox<FinishedSegment>& out) {
-  const auto asked = std::exchange(seal_asked_, std::nullopt);
+Status Spooler::switch_if_due(Outbox<FinishedSegment>& out) {
+  std::string reason = seal_asked_.value_or("");
   if (!current_ || current_->failed || !current_->writer.has_records()) {
-    return;
+    seal_asked_.reset();
+    return {};
   }
-  if (asked) {
-    finish_segment(*asked, out);
-  } else if (current_->writer.run_bytes() >= run_bytes_wanted()) {
-    finish_segment("size", out);
-  } else if (now() - current_->first_record_at >= options_.segment_age) {
-    finish_segment("age", out);
-  } else if (links_.at_watermark.load()) {
-    finish_segment("watermark", out);
+  if (reason.empty() && current_->writer.run_bytes() >= run_bytes_wanted()) {
+    reason = "size";
+  } else if (reason.empty() && now() - current_->first_record_at >= options_.segment_age) {
+    reason = "age";
+  } else if (reason.empty() && links_.at_watermark.load()) {
+    reason = "watermark";
   }
+  if (reason.empty()) {
+    return {};
+  }
+  Status status = finish_segment(std::move(reason), out);
+  if (status) {
+    seal_asked_.reset();
+  }
+  return status;
 }
 
-void Spooler::finish_segment(std::string reason, Outbox<FinishedSegment>& out) {
+// Transient: the log file cannot be synced; the segment stays the current one.
+Status Spooler::finish_segment(std::string reason, Outbox<FinishedSegment>& out) {
+  if (Status status = sync_log(); !status) {
+    return status;
+  }
   FinishedSegment finished;
   finished.id = current_->id;
   finished.stream = links_.stream.stream();
@@ -391,6 +458,7 @@ void Spooler::finish_segment(std::string reason, Outbox<FinishedSegment>& out) {
                                 {"malformed", finished.summary.malformed},
                                 {"bytes", finished.summary.run_bytes}});
   hand_over(std::move(finished), out);
+  return {};
 }
 
 // From here on the segment is Rotate's, whether it hears of it now or lists it later.

@@ -21,6 +21,7 @@
 #include "common/spool/stream_directory.h"
 #include "stages/books.h"
 #include "stages/messages.h"
+#include "stages/spool_log.h"
 
 namespace sluice {
 
@@ -51,6 +52,7 @@ class Spooler {
     const std::atomic<bool>& at_watermark;  // the disk budget is reached: seal what there is
     const std::atomic<bool>& draining;      // we are stopping: do not wait for the disk for ever
     const LiveRatio& object_ratio;          // bytes of objects per byte of runs
+    SpoolLog* log = nullptr;                // of the logs stream, where it keeps a log file
   };
 
   Spooler(Options options, Links links);
@@ -80,14 +82,17 @@ class Spooler {
   Status write_and_sync();
   Status open_segment();
   Status seal_failed(Outbox<FinishedSegment>& out);
-  void after_commit(Outbox<FinishedSegment>& out);
-  Status note_trouble(const Error& error);
+  void count_durable();
+  Status write_log();
+  Status sync_log();
+  void reopen_log();
+  Status note_trouble(const Error& error, const Path& where);
   void end_trouble();
   void release_replies(bool durable);
   void drop_pending();
   Status give_up_if_draining();
-  void switch_if_due(Outbox<FinishedSegment>& out);
-  void finish_segment(std::string reason, Outbox<FinishedSegment>& out);
+  Status switch_if_due(Outbox<FinishedSegment>& out);
+  Status finish_segment(std::string reason, Outbox<FinishedSegment>& out);
   void hand_over(FinishedSegment segment, Outbox<FinishedSegment>& out);
   [[nodiscard]] MonotonicTime now() const { return links_.stream.clock().now(); }
   [[nodiscard]] std::uint64_t commit_bytes() const;
@@ -99,6 +104,8 @@ class Spooler {
   std::vector<Batch> pending_;  // not durable yet, in order
   std::uint64_t pending_bytes_ = 0;
   MonotonicTime pending_since_{};
+  // They are durable, and their lines not yet in the log file: the first one's sequence.
+  std::optional<std::uint64_t> to_log_;
   bool somebody_waits_ = false;            // for a reply to one of them
   std::optional<std::string> seal_asked_;  // the reason
   std::optional<Trouble> trouble_;

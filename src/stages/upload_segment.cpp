@@ -11,7 +11,8 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kSource = "xml-stream-aggregator";
+constexpr std::string_view kSourceOfXml = "xml-stream-aggregator";
+constexpr std::string_view kSourceOfLogs = "tcp-log-collection-server";
 
 std::size_t cost_of(const std::vector<RejectedPiece>& pieces) {
   std::size_t bytes = 0;
@@ -266,7 +267,7 @@ void SegmentUpload::drop() {
 ObjectMetadata SegmentUpload::base_metadata() const {
   ObjectMetadata metadata = {
       {"uploaded_at", utc_seconds(outside_.clock.wall_now())},
-      {"source", std::string(kSource)},
+      {"source", std::string(segment_->stream == Stream::xml ? kSourceOfXml : kSourceOfLogs)},
       {"segment", to_string(segment_->id)},
       {"digest", to_hex(segment_->seal.summary.digest)},
       {"first-seq", std::to_string(first_sequence())},

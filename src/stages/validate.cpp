@@ -17,6 +17,9 @@ namespace {
 // A table of more pieces than this is not kept for the next block.
 constexpr std::size_t kPiecesKept = 64 * kKiB;
 
+// What a longer line needed is given back.
+constexpr std::size_t kLineBytesKept = 64 * kKiB;
+
 // What an earlier run decided of the piece, where it decided on rejecting it.
 const Reject* known_reject(const SealedSegment& segment, std::uint32_t index) {
   if (!segment.known_rejects) {
@@ -113,10 +116,26 @@ void Validator::take_record(const RecordView& record, ValidatedBlock& made) {
       reject(record, piece, sequence, {known->reason, known->line, known->column});
     } else if (piece.kind == PieceKind::malformed) {
       reject(record, piece, sequence, {std::string(to_string(piece.reason)), 0, 0});
+    } else if (made.segment->stream == Stream::logs) {
+      take_line(record, piece, sequence, made);
     } else {
       take_event(record, piece, sequence, made);
     }
     ++index;
+  }
+}
+
+// Rendered here, where it is read anyway: of a line there is nothing left to do but to join it.
+void Validator::take_line(const RecordView& record, const Piece& piece, std::uint64_t sequence,
+                          ValidatedBlock& made) {
+  line_.clear();
+  if (!lines_.append_jsonl(as_text(record.run.subspan(piece.begin, piece.length)),
+                           record.header.received_at, record.header.peer, line_)) {
+    return reject(record, piece, sequence, {"no line that this version takes", 0, 0});
+  }
+  made.tape.end_event(made.tape.store(line_));
+  if (line_.capacity() > kLineBytesKept) {
+    line_ = {};
   }
 }
 

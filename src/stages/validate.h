@@ -7,6 +7,7 @@
 #include <deque>
 #include <vector>
 
+#include "common/ndjson/line_renderer.h"
 #include "common/pipeline/outbox.h"
 #include "common/spool/segment_reader.h"
 #include "common/xml/xml_parser.h"
@@ -28,6 +29,8 @@ class Validator {
   Status pass_on(Block block, Outbox<ValidatedBlock>& out);
   Status read(Block& block, ValidatedBlock& made);
   void take_record(const RecordView& record, ValidatedBlock& made);
+  void take_line(const RecordView& record, const Piece& piece, std::uint64_t sequence,
+                 ValidatedBlock& made);
   void take_event(const RecordView& record, const Piece& piece, std::uint64_t sequence,
                   ValidatedBlock& made);
   void reject(const RecordView& record, const Piece& piece, std::uint64_t sequence,
@@ -39,6 +42,8 @@ class Validator {
   RecordBlock records_;
   std::deque<RejectedPiece> rejected_;  // of the block: a vector would hold it twice as it grows
   bool tokens_ = false;
+  LineRenderer lines_;
+  std::string line_;  // as it goes into the object
 };
 
 }  // namespace sluice

@@ -88,6 +88,11 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
+// Whether a list with commas has an entry.
+bool names(const std::string& list, std::string_view entry) {
+  return ("," + list + ",").find("," + std::string(entry) + ",") != std::string::npos;
+}
+
 }  // namespace
 
 std::string Config::destination() const {
@@ -104,9 +109,10 @@ std::string Config::destination() const {
   return "s3://" + bucket_name + (aws_endpoint_url.empty() ? "" : "@" + aws_endpoint_url);
 }
 
-bool Config::serves(std::string_view protocol) const {
-  const std::string all = "," + protocols + ",";
-  return all.find("," + std::string(protocol) + ",") != std::string::npos;
+bool Config::serves(std::string_view protocol) const { return names(protocols, protocol); }
+
+bool Config::speaks_tls(std::string_view protocol) const {
+  return !tls_cert.empty() && names(tls_protocols, protocol);
 }
 
 std::vector<Stream> Config::streams() const {

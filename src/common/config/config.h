@@ -15,6 +15,7 @@
 #include "common/base/result.h"
 #include "common/base/units.h"
 #include "common/log/log.h"
+#include "common/ndjson/log_level.h"
 #include "common/s3/s3_terms.h"
 #include "common/spool/segment_settings.h"
 
@@ -42,13 +43,44 @@ struct Config {
   std::string protocols = "xml";
   std::string bind_host = "0.0.0.0";
   std::uint16_t port = 8080;  // 0: any free one
+  std::string server_host = "0.0.0.0";
+  std::uint16_t server_port = 9000;
+  std::string rpc_host = "0.0.0.0";
+  std::uint16_t rpc_port = 7000;
   std::uint64_t connections_max = 4096;
   std::uint64_t connections_per_ip_max = 0;  // 0: no limit
+  std::uint64_t accept_rate_max = 0;         // connections a second; 0: no limit
+  std::string allow_from;                    // AllowList
+  std::string proxy_from;                    // AllowList
   Milliseconds document_timeout{std::chrono::seconds(60)};
-  Milliseconds feed_silent_after{0};  // 0: never
+  Milliseconds handshake_timeout{std::chrono::seconds(10)};
+  Milliseconds reply_timeout{std::chrono::seconds(30)};
+  std::uint64_t receive_rate_min = 0;  // bytes a second; 0: any
+  Milliseconds feed_silent_after{0};   // 0: never
   bool rate_limit_enabled = false;
   Milliseconds rate_limit_window{std::chrono::seconds(60)};
   std::uint64_t rate_limit_events_max = 10000;
+  std::string tls_cert;  // empty: plain text
+  std::string tls_key;
+  std::string tls_client_ca;
+  std::string tls_client_names;
+  std::string tls_protocols = "xml,logs,rpc";  // of those served, which speak TLS
+  std::string server_token_file;
+
+  // Logs
+  LogLevel log_level_min = LogLevel::info;
+  std::uint64_t logs_read_bytes_max = 128 * kKiB;
+  bool logs_rate_limit_enabled = true;  // load_config: RATE_LIMIT_ENABLED where it is set
+  Milliseconds logs_rate_limit_window{std::chrono::seconds(60)};
+  std::uint64_t logs_rate_limit_requests_max = 100;
+  bool log_persistence = true;
+  std::string log_dir = "./logs";
+  std::string log_filename = "server.log";
+  std::uint64_t log_file_bytes_max = 100 * kMiB;  // 0: never rotated for its size
+  Milliseconds log_file_age_max{0};               // 0: never for its age
+  std::uint64_t log_files_keep = 10;              // 0: all
+  bool logs_upload = true;
+  std::string logs_prefix = "logs/";
 
   // Events and objects
   std::uint64_t event_bytes_max = kMiB;
@@ -152,6 +184,7 @@ struct Config {
   [[nodiscard]] std::string destination() const;
   // What PROTOCOLS names of "xml", "logs", "rpc".
   [[nodiscard]] bool serves(std::string_view protocol) const;
+  [[nodiscard]] bool speaks_tls(std::string_view protocol) const;
   [[nodiscard]] std::vector<Stream> streams() const;
   // The shares of memory_bytes_max: those of the two halves of each stream, which are equal, and an
   // eighth for rpc beside streams.

@@ -93,6 +93,30 @@ void check_encryption(const Config& config, std::vector<std::string>& complaints
   }
 }
 
+void check_listeners(const Config& config, std::vector<std::string>& complaints) {
+  const auto needs = [&](bool wanted, std::string_view name, const std::string& value,
+                         std::string_view other) {
+    if (wanted && value.empty()) {
+      complaints.push_back(std::string(other) + " is set, but " + std::string(name) + " is not");
+    }
+  };
+  needs(!config.tls_cert.empty(), "TLS_KEY", config.tls_key, "TLS_CERT");
+  needs(!config.tls_key.empty(), "TLS_CERT", config.tls_cert, "TLS_KEY");
+  needs(!config.tls_client_ca.empty(), "TLS_CERT", config.tls_cert, "TLS_CLIENT_CA");
+  needs(!config.tls_client_names.empty(), "TLS_CLIENT_CA", config.tls_client_ca,
+        "TLS_CLIENT_NAMES");
+  if (!config.server_token_file.empty() && !config.speaks_tls("logs")) {
+    complaints.emplace_back(
+        "SERVER_TOKEN_FILE is set, but the logs listener speaks plain text, in which everybody "
+        "on the way reads a token: set TLS_CERT and TLS_KEY, and logs in TLS_PROTOCOLS");
+  }
+  if (config.serves("logs") && !config.log_persistence && !config.logs_upload) {
+    complaints.emplace_back(
+        "ENABLE_LOG_PERSISTENCE and LOGS_UPLOAD are both false: lines would be acknowledged and "
+        "go nowhere; set one of them");
+  }
+}
+
 void check_sizes(const Config& config, std::vector<std::string>& complaints) {
   const std::uint64_t ingest_least = 4 * config.event_bytes_max;
   if (config.ingest_memory_bytes() < ingest_least) {
@@ -146,6 +170,9 @@ void apply_dependent_defaults(Config& config) {
   if (!explicitly_set(config, "S3_FORCE_PATH_STYLE")) {
     config.s3_force_path_style = !config.aws_endpoint_url.empty();
   }
+  if (explicitly_set(config, "RATE_LIMIT_ENABLED")) {
+    config.logs_rate_limit_enabled = config.rate_limit_enabled;
+  }
   if (!explicitly_set(config, "BLOCK_BYTES")) {
     // Two blocks at least must fit, or the stages of egress would wait for each other.
     constexpr std::uint64_t kBlockBytesLeast = 64 * kKiB;
@@ -163,6 +190,7 @@ std::vector<std::string> config_complaints(const Config& config) {
     check_endpoint(config, complaints);
     check_encryption(config, complaints);
   }
+  check_listeners(config, complaints);
   check_sizes(config, complaints);
   return complaints;
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/config/value_text.h"
+#include "common/net/allow_list.h"
 #include "common/s3/object_key.h"
 
 namespace sluice {
@@ -81,7 +82,35 @@ std::string tag_complaint(std::string_view key, std::string_view value) {
 }  // namespace
 
 std::string protocols_complaint(std::string_view text) {
-  return text == "xml" ? "" : "must be xml: this version serves xml only";
+  bool named = false;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view one = text.substr(begin, end - begin);
+    if (one != "xml" && one != "logs" && one != "rpc") {
+      return "must be xml, logs, rpc or some of them, apart by commas without spaces";
+    }
+    named = true;
+    begin = end + 1;
+  }
+  return named ? "" : "must name one at least";
+}
+
+std::string hosts_complaint(std::string_view text) {
+  return holds_only(text, ".:-_%[],/ ")
+             ? ""
+             : "must be addresses, host names, unix:/path or systemd:NAME, apart by commas, "
+               "without ports";
+}
+
+std::string allow_list_complaint(std::string_view text) {
+  const auto list = AllowList::parse(text);
+  return list ? "" : "must be addresses and networks: " + list.error().message;
+}
+
+std::string file_name_complaint(std::string_view text) {
+  const bool is_name =
+      text != "." && text != ".." && text.find('/') == std::string_view::npos && text.size() <= 200;
+  return is_name ? "" : "must be the name of a file, without a folder (that is LOG_DIR)";
 }
 
 std::string host_complaint(std::string_view text) {

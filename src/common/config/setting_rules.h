@@ -8,6 +8,10 @@ namespace sluice {
 
 std::string protocols_complaint(std::string_view text);
 std::string host_complaint(std::string_view text);
+// What listen_all() takes, as far as that can be told without the network.
+std::string hosts_complaint(std::string_view text);
+std::string allow_list_complaint(std::string_view text);
+std::string file_name_complaint(std::string_view text);
 std::string prefix_complaint(std::string_view text);
 std::string instance_complaint(std::string_view text);
 std::string bucket_complaint(std::string_view text);

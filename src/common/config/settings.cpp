@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/config/credential_settings.h"
+#include "common/config/listener_settings.h"
 #include "common/config/setting_rules.h"
 
 namespace sluice {
@@ -43,7 +44,6 @@ constexpr std::array<std::pair<std::string_view, S3Encryption>, 4> kEncryptions{
      {"aws:kms", S3Encryption::kms},
      {"aws:kms:dsse", S3Encryption::kms_dsse}}};
 
-constexpr std::string_view kListening = "Listening";
 constexpr std::string_view kObjects = "Events and objects";
 constexpr std::string_view kStore = "Store";
 constexpr std::string_view kSpool = "Spool";
@@ -59,30 +59,6 @@ DurationField seconds(milliseconds Config::*member, milliseconds least) {
 // NOLINTNEXTLINE(readability-function-size): one line a setting
 const auto& table() {
   static const std::array settings{
-      Setting{"PROTOCOLS", kListening, TextField{&Config::protocols, protocols_complaint},
-              "What is served. This version serves xml only."},
-      Setting{"BIND_HOST", kListening, TextField{&Config::bind_host, host_complaint},
-              "Address that the XML listener binds."},
-      Setting{"PORT", kListening, PortField{&Config::port},
-              "Port of the XML listener. 0 takes a free one and prints it."},
-      Setting{"MAX_CONNECTIONS", kListening, CountField{&Config::connections_max, 1, 1'000'000},
-              "Connections at a time; more are closed at once."},
-      Setting{"MAX_CONNECTIONS_PER_IP", kListening,
-              CountField{&Config::connections_per_ip_max, 0, 1'000'000},
-              "Connections at a time from one address; 0 is no limit."},
-      Setting{"DOCUMENT_TIMEOUT", kListening, seconds(&Config::document_timeout, milliseconds(1)),
-              "How long a document may take from its first byte to its last, counting only time in "
-              "which Sluice was reading. Silence between documents never closes a connection."},
-      Setting{"FEED_SILENT_AFTER", kListening, seconds(&Config::feed_silent_after, milliseconds(0)),
-              "Raises an alarm when no byte came for so long; 0 is off. Nothing is closed."},
-      Setting{"RATE_LIMIT_ENABLED", kListening, FlagField{&Config::rate_limit_enabled},
-              "Slows reading from an address that sends more than the limit. Nothing is dropped."},
-      Setting{"RATE_LIMIT_WINDOW", kListening, seconds(&Config::rate_limit_window, milliseconds(1)),
-              "Window of the rate limit."},
-      Setting{"RATE_LIMIT_MAX_EVENTS", kListening,
-              CountField{&Config::rate_limit_events_max, 1, 1'000'000'000},
-              "Events that an address may send in a window."},
-
       Setting{"MAX_MESSAGE_SIZE", kObjects, BytesField{&Config::event_bytes_max, 256, 256 * kMiB},
               "Largest event. A longer one goes to quarantine as a sample of its first MiB."},
       Setting{"ROTATION_INTERVAL", kObjects, seconds(&Config::rotation_interval, milliseconds(1)),
@@ -304,7 +280,8 @@ const auto& table() {
 
 std::span<const Setting> all_settings() {
   static const std::vector<Setting> settings = [] {
-    std::vector<Setting> all(table().begin(), table().end());
+    std::vector<Setting> all(listener_settings().begin(), listener_settings().end());
+    all.insert(all.end(), table().begin(), table().end());
     const auto behind_the_store = std::find_if(
         all.begin(), all.end(), [](const Setting& setting) { return setting.group == kSpool; });
     all.insert(behind_the_store, credential_settings().begin(), credential_settings().end());

@@ -57,7 +57,7 @@ using SettingField =
     std::variant<TextField, SecretField, FlagField, PortField, CountField, BytesField,
                  DurationField, ChoiceField<OutputFormat>, ChoiceField<Compression>,
                  ChoiceField<FileSizeBasis>, ChoiceField<log::Format>, ChoiceField<log::Level>,
-                 ChoiceField<S3Checksum>, ChoiceField<S3Encryption>>;
+                 ChoiceField<S3Checksum>, ChoiceField<S3Encryption>, ChoiceField<LogLevel>>;
 
 struct Setting {
   std::string_view name;

@@ -19,12 +19,18 @@ StreamConfig stream_config(const Config& config, Stream stream) {
   own.egress_memory_bytes = config.egress_memory_bytes();
   own.upload_concurrency = part_of(config.upload_concurrency, parts);
   own.upload_bandwidth_max = part_of(config.upload_bandwidth_max, parts);
-  own.host = config.bind_host;
-  own.port = config.port;
-  own.port_setting = "PORT";
-  own.prefix = config.prefix;
-  own.format = config.output_format;
-  own.pretty = config.pretty_print_json;
+  if (stream == Stream::logs) {
+    own.scope = "logs.";
+    own.suffix = ".logs";
+    own.prefix = config.logs_prefix;
+    own.format = OutputFormat::jsonl;
+    own.upload = config.logs_upload;
+    own.log_file = config.log_persistence;
+  } else {
+    own.prefix = config.prefix;
+    own.format = config.output_format;
+    own.pretty = config.pretty_print_json;
+  }
   return own;
 }
 

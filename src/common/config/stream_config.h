@@ -14,12 +14,11 @@ namespace sluice {
 
 struct StreamConfig {
   Stream stream = Stream::xml;
-  std::string host;
-  std::uint16_t port = 0;
-  std::string_view port_setting;  // "PORT": named where it cannot be bound
   std::string prefix;
   OutputFormat format = OutputFormat::xml;
   bool pretty = false;
+  bool upload = true;  // else a segment is unlinked once its lines are in the log file
+  bool log_file = false;
   // Told apart by the names of threads, queues, conditions ("logs." before them) and temporary
   // files
   // (".logs" behind them); xml, which was there first, by none.

@@ -49,7 +49,7 @@ constexpr std::array<bool, 256> kMayNeedEscape = [] {
   for (std::size_t byte = 0; byte < 0x20; ++byte) {
     table[byte] = true;
   }
-  table['\\'] = table[0x7F] = table[0xC2] = table[0xE2] = true;
+  table[0x7F] = table[0xC2] = table[0xE2] = true;
   return table;
 }();
 
@@ -73,9 +73,6 @@ std::size_t append_shown(std::string_view text, std::string& out) {
       break;
     case '\t':
       out += "\\t";
-      break;
-    case '\\':
-      out += "\\\\";
       break;
     default:
       if (lead < 0x20 || lead == 0x7F) {

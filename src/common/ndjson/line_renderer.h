@@ -5,8 +5,9 @@
 //
 // The log file's line: "2026-11-21T09:14:07.123456Z [ERROR] disk full". A message that is a string
 // is written as it is, another as its JSON text. One record is one line, and no terminal obeys it:
-// LF, CR and tab become \n, \r and \t, a backslash \\, other control characters (C0, DEL, C1), the
-// line and paragraph separators U+2028 and U+2029 \u and four digits. So it can be read back.
+// LF, CR and tab become \n, \r and \t, other control characters (C0, DEL, C1), the line and
+// paragraph separators U+2028 and U+2029 \u and four digits. A backslash stays one, as in the files
+// of the server before this one: paths are full of them.
 //
 // The object's line: level in upper case, message as a string, the other fields in their order with
 // their JSON text (no white space between tokens, numbers untouched), then `_received_at` and

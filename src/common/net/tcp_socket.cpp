@@ -10,9 +10,13 @@
 
 namespace sluice {
 
-ReadOutcome TcpSocket::read(std::span<std::byte> into) {
+ReadOutcome TcpSocket::read(std::span<std::byte> into) { return receive(into, 0); }
+
+ReadOutcome TcpSocket::peek(std::span<std::byte> into) { return receive(into, MSG_PEEK); }
+
+ReadOutcome TcpSocket::receive(std::span<std::byte> into, int flags) {
   for (;;) {
-    const ssize_t got = ::recv(fd_.get(), into.data(), into.size(), 0);
+    const ssize_t got = ::recv(fd_.get(), into.data(), into.size(), flags);
     if (got > 0) {
       return {ReadOutcome::Kind::bytes, static_cast<std::size_t>(got)};
     }

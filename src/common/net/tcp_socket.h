@@ -37,6 +37,8 @@ class TcpSocket {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool open() const { return fd_.valid(); }
   ReadOutcome read(std::span<std::byte> into);
+  // The same bytes are read again.
+  ReadOutcome peek(std::span<std::byte> into);
   // Never blocks, never raises SIGPIPE. Of several parts, in order, as one write; no more than
   // kPartsMax of them are looked at.
   static constexpr std::size_t kPartsMax = 64;
@@ -47,6 +49,7 @@ class TcpSocket {
   void close_with_reset();
 
  private:
+  ReadOutcome receive(std::span<std::byte> into, int flags);
   void set_reset_on_close(bool on);
 
   UniqueFd fd_;

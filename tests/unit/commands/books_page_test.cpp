@@ -87,7 +87,7 @@ TEST_CASE("every_counter_is_in_the_books_and_in_the_metrics") {
   CHECK(json["events_uploaded"] == 12);
   CHECK(json.size() == sizeof(Books) / sizeof(Books::Counter) + 3);
   MetricsPage page;
-  add_books_metrics(books, Stream::xml, page);
+  add_books_metrics(books, "xml", page);
   const std::string text = page.text();
   CHECK(text.find("\nsluice_events_uploaded_total{stream=\"xml\"} 12\n") != std::string::npos);
   CHECK(text.find("\nsluice_pieces_in_spool{stream=\"xml\"} 3\n") != std::string::npos);

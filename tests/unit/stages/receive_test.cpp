@@ -47,7 +47,7 @@ struct Running {
         limits(setup.limits),
         listener(std::move(*TcpListener::listen("127.0.0.1", 0))),
         lane(setup.lane_capacity),
-        receiver(setup.receiver, shared, listener, replies) {
+        receiver(setup.receiver, shared, {&listener, 1}, replies) {
     lane.queue.set_space_listener([this] { receiver.wake(); });
     thread =
         std::jthread([this](const std::stop_token& stop) { CHECK(receiver.run(lane, stop).ok()); });
@@ -76,7 +76,7 @@ struct Running {
     return bytes;
   }
   void answer(const Chunk& last, bool durable) {
-    CHECK(replies.push({last.connection, {}, last.end, durable}));
+    CHECK(replies.push({last.connection, {}, last.end, durable, {}, {}}));
   }
   // A turn of the loop: a probe that is answered proves it.
   void turn() {
