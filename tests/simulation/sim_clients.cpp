@@ -33,6 +33,35 @@ std::string content(SimRandom& random) {
   }
 }
 
+// Of a line that is not kept: why, with its marker.
+std::string refused_line(SimRandom& random, const std::string& marker, LogVerdict& verdict) {
+  switch (random.below(4)) {
+    case 0:
+      verdict = LogVerdict::filtered;
+      return R"({"level":"debug","message":")" + marker + "\"}";
+    case 1:
+      verdict = LogVerdict::missing_fields;
+      return R"({"level":"error","text":")" + marker + "\"}";
+    case 2:
+      verdict = LogVerdict::not_an_object;
+      return "[\"" + marker + "\"]";
+    default:
+      verdict = LogVerdict::invalid_json;
+      return R"({"level":"error","message":")" + marker;
+  }
+}
+
+void make_line(SimDocument& document, SimRandom& random) {
+  const std::string marker = marker_of(document.number);
+  if (document.kind == DocumentKind::valid || document.kind == DocumentKind::strict) {
+    document.bytes = R"({"level":"error","message":")" + marker + filler(random) +
+                     (document.kind == DocumentKind::strict ? std::string(kStrictMark) : "") +
+                     R"(","n":1e400})";
+  } else {
+    document.bytes = refused_line(random, marker, document.verdict);
+  }
+}
+
 }  // namespace
 
 std::string marker_of(std::uint64_t number) { return "doc-" + std::to_string(number) + ";"; }
@@ -43,6 +72,10 @@ SimDocument& Documents::make(bool first) {
   document.connection = connections_;
   document.host = host_;
   document.kind = kind_of(random_, first);
+  if (stream_ == Stream::logs) {
+    make_line(document, random_);
+    return all_.emplace_back(std::move(document));
+  }
   const std::string marker = marker_of(document.number);
   const bool declared = first || random_.one_in(3);
   document.bytes = declared ? "<?xml version=\"1.0\"?>\n" : "";
@@ -61,16 +94,19 @@ SimDocument& Documents::make(bool first) {
 
 SimClient make_client(Documents& documents, SimRandom& random, int host, ConnectionId id) {
   documents.begin_connection(host);
+  const bool logs = documents.stream() == Stream::logs;
   SimClient client;
   client.connection = std::make_shared<Connection>();
   client.connection->id = id;
+  client.connection->protocol = logs ? Protocol::logs : Protocol::xml;
   client.connection->peer.port = static_cast<std::uint16_t>(id);
   const std::uint64_t count = random.one_in(12) ? random.between(20, 60) : random.between(0, 6);
   bool first = true;
   bool was_junk = false;
   for (std::uint64_t i = 0; i < count; ++i) {
     SimDocument& document = documents.make(first);
-    if (was_junk && document.kind != DocumentKind::junk && !document.bytes.starts_with("<?xml")) {
+    if (!logs && was_junk && document.kind != DocumentKind::junk &&
+        !document.bytes.starts_with("<?xml")) {
       // Where junk ends is what follows it.
       document.bytes.insert(0, "<?xml version=\"1.0\"?>\n");
       document.root_begin += 22;
@@ -78,14 +114,18 @@ SimClient make_client(Documents& documents, SimRandom& random, int host, Connect
     was_junk = document.kind == DocumentKind::junk;
     first = false;
     client.stream += document.bytes;
-    client.stream += random.one_in(4) ? "\r\n" : random.one_in(4) ? "" : "\n";
+    client.stream += random.one_in(4) ? "\r\n" : random.one_in(4) && !logs ? "" : "\n";
     client.documents.push_back(document.number);
   }
   if (random.one_in(6)) {
     client.end = random.one_in(2) ? ConnectionEnd::reset : ConnectionEnd::timed_out;
   }
   if (client.end != ConnectionEnd::finished && random.one_in(2)) {
-    client.stream += "<EVENT><id>half";
+    client.stream += logs ? R"({"level":"error","message":"half"})" : "<EVENT><id>half";
+  }
+  if (logs && client.end == ConnectionEnd::finished && random.one_in(3)) {
+    // The last line has no line feed.
+    client.stream.resize(client.stream.find_last_not_of("\r\n") + 1);
   }
   return client;
 }

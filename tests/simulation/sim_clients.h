@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/ndjson/log_line.h"
 #include "simulation/sim_random.h"
 #include "stages/messages.h"
 
@@ -16,7 +17,7 @@ namespace sluice::simulation {
 enum class DocumentKind : std::uint8_t {
   valid,    // belongs into a data object
   strict,   // some versions take it, some do not
-  refused,  // framed, and not well-formed
+  refused,  // framed, and not well-formed; of logs a line that is answered and not kept
   junk,     // no document at all
 };
 
@@ -27,7 +28,8 @@ struct SimDocument {
   DocumentKind kind = DocumentKind::valid;
   std::string bytes;  // as sent; a valid one's root element begins at root_begin
   std::size_t root_begin = 0;
-  bool acked = false;     // its sender saw the FIN after it
+  LogVerdict verdict = LogVerdict::received;  // of logs: what it has to be told
+  bool acked = false;     // its sender saw the FIN after it; of logs: "received"
   bool forgiven = false;  // a backup without it took its spool's place
 };
 
@@ -40,7 +42,12 @@ inline constexpr std::string_view kRefusedMark = "&unknown;";
 // All documents that were ever sent, by number.
 class Documents {
  public:
-  explicit Documents(SimRandom& random) : random_(random) {}
+  explicit Documents(SimRandom& random, Stream stream = Stream::xml)
+      : random_(random), stream_(stream) {}
+
+  [[nodiscard]] Stream stream() const { return stream_; }
+  // What senders were told that is not so.
+  std::vector<std::string> wrong_replies;
 
   // The next one of the last connection. `first`: where junk would make it no XML at all.
   SimDocument& make(bool first);
@@ -53,6 +60,7 @@ class Documents {
 
  private:
   SimRandom& random_;
+  const Stream stream_;
   std::deque<SimDocument> all_;
   std::uint64_t connections_ = 0;
   int host_ = 0;
@@ -64,6 +72,7 @@ struct SimClient {
   std::string stream;                           // all that it will send
   std::size_t sent = 0;                         // bytes that the server has read
   std::vector<std::uint64_t> documents;         // in order
+  std::size_t answered = 0;                     // of them; of logs
   ConnectionEnd end = ConnectionEnd::finished;  // how it will end
   bool end_sent = false;
   bool over = false;

@@ -15,7 +15,8 @@ struct Found {
   std::uint64_t data = 0;
   std::uint64_t raw = 0;
   std::uint64_t aside = 0;  // in a segment in the spool's quarantine
-  std::string keys;         // of the objects
+  std::uint64_t logged = 0;
+  std::string keys;  // of the objects
 };
 
 // The documents whose markers are in these bytes, in the order in which they come.
@@ -37,10 +38,11 @@ std::vector<std::uint64_t> documents_in(std::string_view bytes) {
 class Judge {
  public:
   Judge(const RemoteStore& remote, const Documents& documents, const SegmentSettings& settings,
-        Counts& counts)
+        bool uploads, Counts& counts)
       : remote_(remote),
         documents_(documents),
         settings_(settings),
+        uploads_(uploads),
         counts_(counts),
         found_(documents.all().size()) {}
 
@@ -50,7 +52,7 @@ class Judge {
       if (object.bytes.find('\0') != std::string::npos) {
         complain(key + " has bytes that nobody sent");
       }
-      if (key.ends_with("_raw.xml")) {
+      if (is_raw(key)) {
         look_at_raw(key, object.bytes);
       } else if (!key.ends_with(".jsonl") || key.starts_with(settings_.prefix)) {
         look_at_data(key, object.bytes);
@@ -74,6 +76,26 @@ class Judge {
       auto bytes = read_file(disk, Path("/spool/quarantine") / entry.name, kGiB);
       for (const std::uint64_t number : documents_in(bytes ? *bytes : "")) {
         found_[number].aside += 1;
+      }
+    }
+  }
+
+  // Of one host: all files, also the rotated ones.
+  void look_at_log(FaultFilesystem& disk) {
+    const Path folder = "/logs";
+    const auto entries = disk.list(folder);
+    if (!entries) {
+      return;
+    }
+    for (const DirectoryEntry& entry : *entries) {
+      const std::string& name = entry.name;
+      const auto bytes = read_file(disk, folder / name, kGiB);
+      if (bytes && bytes->find('\0') != std::string::npos) {
+        complain("/logs/" + name + " has bytes that nobody sent");
+      }
+      for (const std::uint64_t number : documents_in(bytes ? *bytes : "")) {
+        found_[number].logged += 1;
+        ++counts_["lines logged"];
       }
     }
   }
@@ -108,7 +130,8 @@ class Judge {
         complain(name + " is stored " + std::to_string(stored) + " times:" + found.keys);
         counts_["doubled"] += 1;
       }
-      if (document.acked && !document.forgiven && stored == 0 && found.aside == 0) {
+      judge_line(document, found);
+      if (uploads_ && document.acked && !document.forgiven && stored == 0 && found.aside == 0) {
         complain(name + " was acknowledged and is lost");
         counts_["lost"] += 1;
       }
@@ -120,6 +143,24 @@ class Judge {
       if (document.kind == DocumentKind::valid && document.acked && found.raw > 0) {
         complain(name + " is well-formed and among the rejected");
       }
+    }
+  }
+
+  // Of logs, besides: in the log file once, and nowhere if it was refused.
+  void judge_line(const SimDocument& document, const Found& found) {
+    if (documents_.stream() != Stream::logs) {
+      return;
+    }
+    const std::string name = marker_of(document.number);
+    if (found.logged > 1) {
+      complain(name + " is in the log file " + std::to_string(found.logged) + " times");
+    }
+    if (document.acked && !document.forgiven && found.logged == 0 && found.aside == 0) {
+      complain(name + " was acknowledged and is not in the log file");
+    }
+    if (document.verdict != LogVerdict::received &&
+        found.data + found.raw + found.logged + found.aside > 0) {
+      complain(name + " was refused and is kept");
     }
   }
 
@@ -142,6 +183,9 @@ class Judge {
 
  private:
   void complain(std::string what) { complaints.push_back(std::move(what)); }
+  static bool is_raw(const std::string& key) {
+    return key.ends_with("_raw.xml") || key.ends_with("_raw.log");
+  }
 
   // Every document once, in the order of its connection, and its bytes as they were sent.
   void look_at_data(const std::string& key, const std::string& bytes) {
@@ -188,14 +232,15 @@ class Judge {
       return;
     }
     for (const std::uint64_t number : numbers) {
-      order_[{documents_.all()[number].connection, key.ends_with("_raw.xml")}][parts->segment.num]
-          .push_back(number);
+      order_[{documents_.all()[number].connection, is_raw(key)}][parts->segment.num].push_back(
+          number);
     }
   }
 
   const RemoteStore& remote_;
   const Documents& documents_;
   const SegmentSettings& settings_;
+  const bool uploads_;
   Counts& counts_;
   std::vector<Found> found_;
   // By connection and kind of object: the documents by segment, as the objects have them.
@@ -208,14 +253,17 @@ class Judge {
 std::vector<std::string> judge(const RemoteStore& remote,
                                const std::vector<FaultFilesystem*>& disks,
                                const Documents& documents, const SegmentSettings& settings,
-                               std::map<std::string, std::uint64_t>& counts) {
-  Judge judge(remote, documents, settings, counts);
+                               bool uploads, std::map<std::string, std::uint64_t>& counts) {
+  Judge judge(remote, documents, settings, uploads, counts);
   judge.look_at_objects();
   for (FaultFilesystem* disk : disks) {
     judge.look_at_disk(*disk);
+    judge.look_at_log(*disk);
   }
   judge.judge_documents();
   judge.judge_order();
+  judge.complaints.insert(judge.complaints.end(), documents.wrong_replies.begin(),
+                          documents.wrong_replies.end());
   judge.complaints.insert(judge.complaints.end(), remote.violations.begin(),
                           remote.violations.end());
   return judge.complaints;

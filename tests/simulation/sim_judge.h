@@ -11,10 +11,11 @@
 
 namespace sluice::simulation {
 
+// `uploads`: the store has to have them; else, of logs, the log file alone.
 // One sentence for each thing that is wrong; adds to `counts` what there was.
 std::vector<std::string> judge(const RemoteStore& remote,
                                const std::vector<FaultFilesystem*>& disks,
                                const Documents& documents, const SegmentSettings& settings,
-                               std::map<std::string, std::uint64_t>& counts);
+                               bool uploads, std::map<std::string, std::uint64_t>& counts);
 
 }  // namespace sluice::simulation

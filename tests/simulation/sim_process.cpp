@@ -66,7 +66,7 @@ SimProcess::SimProcess(World world, SimSettings settings)
   SegmentSettings segment = settings_.segment;
   segment.instance = spool_->format().instance;
   segment.converter_version = kConverterVersion + (settings_.strict ? 1 : 0);
-  auto stream = spool_->stream(Stream::xml, segment);
+  auto stream = spool_->stream(settings_.stream, segment);
   if (!stream) {
     refusal_ = stream.error().message;
     return;
@@ -74,12 +74,24 @@ SimProcess::SimProcess(World world, SimSettings settings)
   stream_ = std::move(*stream);
   for (std::size_t i = 0; i < settings_.lanes; ++i) {
     lanes_.push_back(std::make_unique<SimQueue<Chunk>>(settings_.queue_capacity));
-    framers_.push_back(std::make_unique<Framer>(FrameOptions{}, books_));
+    if (settings_.stream == Stream::xml) {
+      framers_.push_back(std::make_unique<Framer>(FrameOptions{}, books_));
+    } else {
+      log_framers_.push_back(
+          std::make_unique<LogFramer>(LogFrameOptions{}, LogFramer::Links{world_.clock, books_}));
+    }
+  }
+  if (settings_.stream == Stream::logs) {
+    log_.emplace(*stream_, settings_.log);
+    if (const Status begun = log_->begin(); !begun) {
+      refusal_ = begun.error().message;
+      return;
+    }
   }
   spooler_.emplace(settings_.spooler,
                    Spooler::Links{*stream_, prepared_, books_, conditions_,
                                   [this](Reply reply) { hear(std::move(reply)); }, pause_reading_,
-                                  draining_, object_ratio_});
+                                  draining_, object_ratio_, log_ ? &*log_ : nullptr});
   egress_ = std::make_unique<Egress>(*this);
 }
 
@@ -138,7 +150,7 @@ void SimProcess::send_end(SimClient& client, ConnectionEnd end) {
   if (client.sent == 0) {
     // Nothing of it went down, so nothing has to become durable before the answer.
     client.end_sent = true;
-    return hear({client.connection, {}, end, true});
+    return hear({client.connection, {}, end, true, {}, {}});
   }
   push_end(client, end);
 }
@@ -162,6 +174,10 @@ void SimProcess::hear(Reply reply) {
       clients_.begin(), clients_.end(),
       [&](const SimClient& candidate) { return candidate.connection == reply.connection; });
   CHECK_THAT(client != clients_.end());
+  hear_verdicts(*client, reply.bytes);
+  if (reply.end == ConnectionEnd::open) {
+    return;
+  }
   client->over = true;
   const bool fin = reply.end == ConnectionEnd::finished && reply.durable;
   say("connection " + std::to_string(client->connection->id) + (fin ? ": FIN" : ": RST") +
@@ -169,9 +185,33 @@ void SimProcess::hear(Reply reply) {
                                  : " for documents " + std::to_string(client->documents.front()) +
                                        " to " + std::to_string(client->documents.back())));
   for (const std::uint64_t number : client->documents) {
-    world_.documents.all()[number].acked |= fin;
+    world_.documents.all()[number].acked |= fin && settings_.stream == Stream::xml;
+  }
+  if (fin && settings_.stream == Stream::logs && client->answered != client->documents.size()) {
+    world_.documents.wrong_replies.push_back("connection " +
+                                             std::to_string(client->connection->id) + " got " +
+                                             std::to_string(client->answered) + " replies for " +
+                                             std::to_string(client->documents.size()) + " lines");
   }
   clients_.erase(client);
+}
+
+// One for each line, in order.
+void SimProcess::hear_verdicts(SimClient& client, const std::string& verdicts) {
+  for (const char code : verdicts) {
+    const auto verdict = static_cast<LogVerdict>(code);
+    if (client.answered == client.documents.size()) {
+      world_.documents.wrong_replies.push_back("a reply for no line");
+      return;
+    }
+    SimDocument& document = world_.documents.all()[client.documents[client.answered++]];
+    if (verdict != document.verdict) {
+      world_.documents.wrong_replies.push_back(marker_of(document.number) + " was told " +
+                                               std::string(reply_text(verdict)));
+    }
+    document.acked |= verdict == LogVerdict::received;
+    say(marker_of(document.number) + " answered");
+  }
 }
 
 // ---- the workers --------------------------------------------------------------------------------
@@ -226,7 +266,9 @@ bool SimProcess::turn_frame(std::size_t lane) {
   if (lanes_[lane]->empty() || !batches_.has_room()) {
     return false;
   }
-  ingest_did(framers_[lane]->process(lanes_[lane]->pop(), batches_));
+  ingest_did(settings_.stream == Stream::xml
+                 ? framers_[lane]->process(lanes_[lane]->pop(), batches_)
+                 : log_framers_[lane]->process(lanes_[lane]->pop(), batches_));
   return true;
 }
 
@@ -289,6 +331,7 @@ Status SimProcess::validate_strictly(Validator& validator, Block block) {
   }
   auto stricter = std::make_shared<SealedSegment>();
   stricter->id = segment->id;
+  stricter->stream = segment->stream;
   stricter->header = segment->header;
   stricter->settings = segment->settings;
   stricter->seal = segment->seal;
@@ -383,6 +426,9 @@ bool SimProcess::turn_drain() {
       std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->empty(); });
   if (!frames_finished_ && lanes_empty) {
     for (auto& framer : framers_) {
+      ingest_did(framer->finish(batches_));
+    }
+    for (auto& framer : log_framers_) {
       ingest_did(framer->finish(batches_));
     }
     frames_finished_ = true;

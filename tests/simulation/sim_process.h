@@ -18,6 +18,7 @@
 #include "simulation/sim_store.h"
 #include "stages/convert.h"
 #include "stages/frame.h"
+#include "stages/frame_logs.h"
 #include "stages/rotate.h"
 #include "stages/spool.h"
 #include "stages/upload.h"
@@ -59,6 +60,8 @@ class SimQueue final : public Outbox<T> {
 struct SimSettings {
   SegmentSettings segment;
   bool strict = false;  // another version: its validator is stricter, its objects' bytes are others
+  Stream stream = Stream::xml;
+  LogFile::Options log{.path = "/logs/server.log"};  // of the logs stream
   std::size_t queue_capacity = 4;
   std::size_t lanes = 2;
   std::size_t ingest_bytes = 256 * kKiB;
@@ -163,6 +166,7 @@ class SimProcess {
   void egress_did(const Status& status);
   Status validate_strictly(Validator& validator, Block block);
   void hear(Reply reply);
+  void hear_verdicts(SimClient& client, const std::string& verdicts);
   void send_end(SimClient& client, ConnectionEnd end);
   void push_end(SimClient& client, ConnectionEnd end);
   [[nodiscard]] bool halted() const { return world_.disk.powered_off(); }
@@ -194,6 +198,8 @@ class SimProcess {
   Link link_{rotate_in_};
   Outcomes outcomes_{rotate_in_};
   std::vector<std::unique_ptr<Framer>> framers_;
+  std::vector<std::unique_ptr<LogFramer>> log_framers_;  // in their place
+  std::optional<SpoolLog> log_;
   std::optional<Spooler> spooler_;
   std::unique_ptr<Egress> egress_;
   std::deque<SimClient> clients_;

@@ -1,4 +1,4 @@
-// simulate [--trace] SEED: one run of the simulation, as tools/simulate calls it.
+// simulate [--trace] [--logs] SEED: one run of the simulation, as tools/simulate calls it.
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -10,6 +10,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--trace") == 0) {
       options.trace = true;
+    } else if (std::strcmp(argv[i], "--logs") == 0) {
+      options.stream = sluice::Stream::logs;
     } else {
       options.seed = std::strtoull(argv[i], nullptr, 10);
     }

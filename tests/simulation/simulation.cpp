@@ -51,7 +51,7 @@ class Simulation {
         random_(options.seed),
         trace_(clock_, options.trace),
         remote_(random_, clock_, trace_, abilities()),
-        documents_(random_),
+        documents_(random_, options.stream),
         settings_(make_settings()),
         mixture_(static_cast<Mixture>(random_.below(3))) {
     remote_.weather.denials = mixture_ != Mixture::no_denial;
@@ -112,6 +112,12 @@ class Simulation {
     settings.upload.concurrency = random_.between(1, 8);
     settings.upload.part_bytes = random_.between(1, 40) * 1000;
     settings.upload.failures_to_postpone = static_cast<std::uint32_t>(random_.between(2, 10));
+    if (options_.stream == Stream::logs) {
+      settings.stream = Stream::logs;
+      settings.segment.format = OutputFormat::jsonl;
+      settings.log.bytes_max = random_.one_in(2) ? random_.between(1, 100) * 1000 : 0;
+      settings.rotator.keeps_locally = random_.one_in(4);
+    }
     return settings;
   }
 
@@ -363,7 +369,8 @@ class Simulation {
     for (auto& host : hosts_) {
       disks.push_back(&host->disk);
     }
-    auto wrong = judge(remote_, disks, documents_, settings_.segment, report_.counts);
+    auto wrong = judge(remote_, disks, documents_, settings_.segment,
+                       !settings_.rotator.keeps_locally, report_.counts);
     report_.violations.insert(report_.violations.end(), wrong.begin(), wrong.end());
     count_store();
   }

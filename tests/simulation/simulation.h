@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "common/base/ids.h"
+
 namespace sluice::simulation {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
   std::uint64_t steps = 10'000;  // before the weather clears
+  Stream stream = Stream::xml;
   bool trace = false;
 };
 

@@ -18,10 +18,11 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-void run(std::uint64_t seed, Counts& counts) {
-  const SimulationReport report = simulate({.seed = seed});
+void run(std::uint64_t seed, Counts& counts, sluice::Stream stream = sluice::Stream::xml) {
+  const SimulationReport report = simulate({.seed = seed, .stream = stream});
+  const char* logs = stream == sluice::Stream::logs ? " --logs" : "";
   for (const std::string& violation : report.violations) {
-    FAIL_CHECK("seed ", seed, ": ", violation, " (tools/simulate --seed ", seed, ")");
+    FAIL_CHECK("seed ", seed, ": ", violation, " (tools/simulate --seed ", seed, logs, ")");
   }
   for (const auto& [what, number] : report.counts) {
     counts[what] += number;
@@ -78,6 +79,21 @@ TEST_CASE("nothing_acknowledged_is_lost_doubled_or_reordered_for_any_of_the_fixe
   }
 }
 
+TEST_CASE("no_log_line_that_was_answered_is_lost_or_doubled_in_store_or_log_file") {
+  Counts counts;
+  constexpr std::uint64_t kSeeds = 60;
+  const std::uint64_t seeds = from_environment("SLUICE_TEST_SEEDS", kSeeds);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    run(seed, counts, sluice::Stream::logs);
+  }
+  std::cout << seeds << " seeds of logs:\n";
+  print(counts);
+  for (const char* what : {"acked", "lines logged", "kills", "power cuts", "disk faults",
+                           "full disks", "backups restored", "data objects", "raw objects"}) {
+    CHECK_MESSAGE((counts[what] > 0 || seeds < kSeeds), "never happened: ", what);
+  }
+}
+
 TEST_CASE("nor_for_a_few_that_nobody_has_seen_before") {
   Counts counts;
   std::random_device device;
@@ -85,5 +101,6 @@ TEST_CASE("nor_for_a_few_that_nobody_has_seen_before") {
     const std::uint64_t seed = (std::uint64_t{device()} << 16U) + device() % 65536U;
     std::cout << "seed " << seed << "\n";
     run(seed, counts);
+    run(seed, counts, sluice::Stream::logs);
   }
 }

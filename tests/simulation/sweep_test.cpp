@@ -20,15 +20,18 @@ namespace {
 constexpr int kRounds = 120;  // before the first process is told to end
 
 struct Sweep {
-  explicit Sweep(bool metadata = true)
+  explicit Sweep(Stream stream = Stream::xml)
       : remote(random, clock, trace,
                {.conditional_put = true,
                 .conditions_proven = true,
-                .metadata = metadata,
-                .signs_payload = true}) {
+                .metadata = true,
+                .signs_payload = true}),
+        documents(random, stream) {
     log::set_level(log::Level::error);
     remote.clear_up();
-    settings.segment.format = OutputFormat::xml;
+    settings.stream = stream;
+    settings.segment.format = stream == Stream::xml ? OutputFormat::xml : OutputFormat::jsonl;
+    settings.log.bytes_max = 8000;
     settings.segment.block_bytes = 2048;
     settings.segment.destination = "s3://sweep";
     settings.segment.prefix = "events/";
@@ -90,7 +93,7 @@ struct Sweep {
 
   void judge_all() {
     for (const std::string& complaint :
-         judge(remote, {&disk}, documents, settings.segment, counts)) {
+         judge(remote, {&disk}, documents, settings.segment, true, counts)) {
       FAIL_CHECK(complaint);
     }
   }
@@ -99,7 +102,7 @@ struct Sweep {
   SimRandom random{7};
   SimTrace trace{clock, false};
   RemoteStore remote;
-  Documents documents{random};
+  Documents documents;
   FaultFilesystem disk;
   SimSettings settings;
   std::map<std::string, std::uint64_t> counts;
@@ -109,11 +112,11 @@ struct Sweep {
 std::uint64_t sweep(const std::function<void(Sweep&, std::uint64_t)>& arm,
                     const std::function<bool(Sweep&, std::uint64_t)>& met,
                     const std::function<void(Sweep&)>& between,
-                    Sweep::Ending ending = Sweep::Ending::drain) {
+                    Sweep::Ending ending = Sweep::Ending::drain, Stream stream = Stream::xml) {
   std::uint64_t acknowledged = 0;
   for (std::uint64_t n = 0;; ++n) {
     CAPTURE(n);
-    Sweep world;
+    Sweep world(stream);
     arm(world, n);
     world.first_life(ending);
     if (!met(world, n)) {
@@ -136,7 +139,7 @@ constexpr std::array kOps{
     std::pair(Op::rename, "rename"),     std::pair(Op::link, "link"),
     std::pair(Op::unlink, "unlink"),     std::pair(Op::sync_directory, "sync_directory")};
 
-void fail_each_call(int code, std::uint64_t times) {
+void fail_each_call(int code, std::uint64_t times, Stream stream = Stream::xml) {
   for (const auto& entry : kOps) {
     const Op op = entry.first;
     const std::string name = entry.second;
@@ -149,7 +152,8 @@ void fail_each_call(int code, std::uint64_t times) {
         [](Sweep& world) {
           world.disk.clear_faults();
           world.disk.resume();
-        });
+        },
+        Sweep::Ending::drain, stream);
     MESSAGE("calls of ", name, " that failed: ", calls);
     // Nothing is linked in a life without segments to set aside.
     CHECK((calls > 0 || op == Op::link));
@@ -163,6 +167,16 @@ TEST_CASE("d2_each_call_to_the_disk_fails_once_with_an_input_output_error") {
 }
 
 TEST_CASE("d2_each_call_to_the_disk_and_the_two_behind_it_fail") { fail_each_call(EIO, 3); }
+
+// Of logs, with the log file in between: every line that was answered is in the store and in the
+// log file, once.
+TEST_CASE("d2_logs_each_call_to_the_disk_fails_once_with_an_input_output_error") {
+  fail_each_call(EIO, 1, Stream::logs);
+}
+
+TEST_CASE("d1_logs_each_call_to_the_disk_finds_it_full_once") {
+  fail_each_call(ENOSPC, 1, Stream::logs);
+}
 
 TEST_CASE("d1_each_call_to_the_disk_finds_it_full_once") { fail_each_call(ENOSPC, 1); }
 
@@ -212,6 +226,18 @@ TEST_CASE("p2_the_process_is_killed_at_each_call_to_the_disk") {
             [](Sweep& world) { world.disk.resume(); });
   MESSAGE("calls at which it was killed: ", calls);
   CHECK(calls > 200);
+}
+
+TEST_CASE("p2_p3_logs_the_power_goes_or_the_process_is_killed_at_each_call_to_the_disk") {
+  for (const bool power : {true, false}) {
+    std::uint64_t seed = 0;
+    const std::uint64_t calls =
+        sweep([](Sweep& world, std::uint64_t n) { world.disk.power_off_after(n + 1); },
+              [](Sweep& world, std::uint64_t /*n*/) { return world.disk.powered_off(); },
+              [&](Sweep& world) { power ? world.disk.restart(++seed) : world.disk.resume(); },
+              Sweep::Ending::drain, Stream::logs);
+    CHECK(calls > 200);
+  }
 }
 
 // Each class of answer (DESIGN of S3 errors in docs/architecture.md) to each request.

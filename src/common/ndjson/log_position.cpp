@@ -138,10 +138,10 @@ Result<std::optional<FoundLog>> find_log(Filesystem& filesystem, const LogPositi
     return found.error();
   }
   for (const bool by_inode : {true, false}) {
-    if (!by_inode && position.tail.bytes == 0) {
-      break;  // any file would do
-    }
     for (const Candidate& candidate : *found) {
+      if (!by_inode && position.tail.bytes == 0 && candidate.path != position.path) {
+        continue;  // any file would do; at the path, the lines in it say whether it is ours
+      }
       if (by_inode && candidate.info.inode != position.inode) {
         continue;
       }
