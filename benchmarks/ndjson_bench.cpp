@@ -127,7 +127,7 @@ void render_jsonl(benchmark::State& state) {
   const PeerAddress peer = *parse_peer_address("192.0.2.1:5000");
   each_line(state, [&](std::string_view line) {
     out.clear();
-    return renderer.append_jsonl(line, wall_time_of(1'795'252'447), peer, out);
+    return renderer.append_jsonl(line, {wall_time_of(1'795'252'447), peer, {}}, out);
   });
 }
 BENCHMARK(render_jsonl)->Arg(0)->Arg(1);

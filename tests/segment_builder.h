@@ -61,6 +61,8 @@ class SegmentBuilder {
     CHECK_THAT(filesystem.sync_directory(directory).ok());
   }
 
+  std::string client_name;  // of the records to come
+
   void group(const std::vector<std::vector<std::string>>& batches) {
     std::vector<TestBatch> alive;
     writer_.begin_group();
@@ -74,6 +76,7 @@ class SegmentBuilder {
       record.received_at = WallTime(std::chrono::seconds(1'700'000'100 + records_++));
       record.connection_id = 5;
       record.peer.port = 4711;
+      record.client_name = client_name;
       writer_.add(record);
     }
     CHECK_THAT(write_all(*file_, writer_.parts(), writer_.group_offset()).ok());

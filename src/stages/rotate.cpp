@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/log/log.h"
+#include "common/ndjson/log_block_cost.h"
 #include "common/platform/crash_marks.h"
 #include "common/spool/segment_catalog.h"
 #include "common/spool/segment_files.h"
@@ -333,9 +334,11 @@ void Rotator::finish_locally(const SegmentState& state) {
 bool Rotator::dispatch(Outbox<Block>& out) {
   const auto range = *admission_->range;
   const std::uint64_t bytes = range.end - range.begin;
-  auto room = room_for(admission_->segment->raw
-                           ? bytes
-                           : block_cost_bytes(admission_->segment->settings, bytes, range.pieces));
+  const SealedSegment& segment = *admission_->segment;
+  auto room = room_for(segment.raw ? bytes
+                       : segment.stream == Stream::logs
+                           ? log_block_cost_bytes(bytes, range.pieces)
+                           : block_cost_bytes(segment.settings, bytes, range.pieces));
   if (!room) {
     return false;
   }

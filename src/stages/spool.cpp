@@ -51,7 +51,8 @@ Status Spooler::process(SpoolInput input, Outbox<FinishedSegment>& out) {
     pending_since_ = now();
   }
   pending_bytes_ += makes_record(*batch)
-                        ? batch->run_bytes + batch->pieces.size() * kPieceBytes + kRecordHeaderBytes
+                        ? batch->run_bytes + batch->pieces.size() * kPieceBytes +
+                              kRecordHeaderBytes + batch->connection->client_name.size()
                         : 0;
   somebody_waits_ = somebody_waits_ || is_waited_for(*batch);
   pending_.push_back(std::move(*batch));
@@ -198,6 +199,7 @@ Status Spooler::write_group(Outbox<FinishedSegment>& out) {
       record.received_at = batch.first_byte_at;
       record.connection_id = batch.connection->id;
       record.peer = batch.connection->peer;
+      record.client_name = batch.connection->client_name;
       writer.add(record);
     }
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "common/ndjson/log_block_cost.h"
 #include "common/platform/crash_marks.h"
 #include "common/spool/segment_image.h"
 #include "common/xml/block_cost.h"
@@ -70,8 +71,10 @@ Status Validator::process(Block block, Outbox<ValidatedBlock>& out) {
     root_bytes += made.tape.event(event).root.length;
   }
   const std::size_t held = made.tape.memory_bytes() + memory_of(made.rejected);
-  const std::size_t output_max =
-      root_bytes == 0 ? 0 : output_bytes_max(made.segment->settings, root_bytes);
+  const std::size_t output_max = root_bytes == 0 ? 0
+                                 : made.segment->stream == Stream::logs
+                                     ? log_output_bytes_max(root_bytes)
+                                     : output_bytes_max(made.segment->settings, root_bytes);
   made.room = std::move(block.room);
   const std::size_t room = made.room.bytes();
   made.room.shrink_to(std::min(room, within_room(held, room, books_) + output_max));
@@ -130,7 +133,8 @@ void Validator::take_line(const RecordView& record, const Piece& piece, std::uin
                           ValidatedBlock& made) {
   line_.clear();
   if (!lines_.append_jsonl(as_text(record.run.subspan(piece.begin, piece.length)),
-                           record.header.received_at, record.header.peer, line_)) {
+                           {record.header.received_at, record.header.peer, record.client_name},
+                           line_)) {
     return reject(record, piece, sequence, {"no line that this version takes", 0, 0});
   }
   made.tape.end_event(made.tape.store(line_));

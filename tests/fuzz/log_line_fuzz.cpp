@@ -32,7 +32,7 @@ void render(std::string_view line, bool expected) {
   std::string logged;
   std::string object;
   require(renderer.append_log_file_line(line, received_at, logged) == expected);
-  require(renderer.append_jsonl(line, received_at, peer, object) == expected);
+  require(renderer.append_jsonl(line, {received_at, peer, {}}, object) == expected);
   if (!expected) {
     require(logged.empty() && object.empty());
     return;
@@ -48,7 +48,7 @@ void render(std::string_view line, bool expected) {
   std::string object_again;
   require(renderer.append_log_file_line(object, received_at, logged_again));
   require(logged_again == logged);
-  require(renderer.append_jsonl(object, received_at, peer, object_again));
+  require(renderer.append_jsonl(object, {received_at, peer, {}}, object_again));
   require(object_again.size() > object.size());
 }
 

@@ -413,6 +413,10 @@ class Simulation {
                std::to_string(difference.bytes) + " bytes, " + std::to_string(difference.pieces) +
                " pieces" + (durable ? "" : ", batched and durable bytes differ"));
     }
+    if (books.bytes_over_room.load() != 0) {
+      complain("blocks of host " + std::to_string(host.number) + " took " +
+               std::to_string(books.bytes_over_room.load()) + " bytes more than their room");
+    }
     if (left == Left::nothing && books.pieces_in_spool.load() != 0) {
       complain("pieces are left in the spool of host " + std::to_string(host.number));
     }

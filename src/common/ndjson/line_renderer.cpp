@@ -19,6 +19,7 @@ constexpr std::size_t kTextBytesKept = 64 * kKiB;
 
 constexpr std::string_view kReceivedAt = "_received_at";
 constexpr std::string_view kPeer = "_peer";
+constexpr std::string_view kClient = "_client";
 
 bool is_string(std::string_view value) { return value.front() == '"'; }
 std::string_view inner_of(std::string_view string) { return string.substr(1, string.size() - 2); }
@@ -235,8 +236,7 @@ bool LineRenderer::append_log_file_line(std::string_view line, WallTime received
   return rendered;
 }
 
-bool LineRenderer::append_jsonl(std::string_view line, WallTime received_at,
-                                const PeerAddress& peer, std::string& out) {
+bool LineRenderer::append_jsonl(std::string_view line, const Origin& origin, std::string& out) {
   const bool rendered = read(line);
   if (rendered) {
     out += "{\"level\":\"";
@@ -250,9 +250,13 @@ bool LineRenderer::append_jsonl(std::string_view line, WallTime received_at,
       }
     }
     out += ",\"_received_at\":\"";
-    append_utc_microseconds(received_at, out);
+    append_utc_microseconds(origin.received_at, out);
     out += "\",\"_peer\":\"";
-    out += to_string(peer);
+    out += to_string(origin.peer);
+    if (!origin.client_name.empty()) {
+      out += "\",\"_client\":\"";
+      append_quoted(origin.client_name, out);
+    }
     out += "\"}\n";
   }
   release_large();
@@ -273,7 +277,7 @@ void LineRenderer::append_field(std::size_t number, std::string& out) {
   const JsonMember& member = members_[number];
   const std::string_view name = name_of(member);
   out += ",\"";
-  if (name == kReceivedAt || name == kPeer) {
+  if (name == kReceivedAt || name == kPeer || name == kClient) {
     out.append(free_underscores(name), '_');
     out += name;
   } else {

@@ -10,10 +10,10 @@
 // of the server before this one: paths are full of them.
 //
 // The object's line: level in upper case, message as a string, the other fields in their order with
-// their JSON text (no white space between tokens, numbers untouched), then `_received_at` and
-// `_peer`. A client's own field of such a name gets underscores in front until no other has it. Of
-// fields of one name, in nested objects, too, only the last is there: a loader may refuse doubles.
-// Surrogates that stand alone are U+FFFD.
+// their JSON text (no white space between tokens, numbers untouched), then `_received_at`,
+// `_peer` and, of clients with a certificate, `_client`. A client's own field of such a name gets
+// underscores in front until no other has it. Of fields of one name, in nested objects, too, only
+// the last is there: a loader may refuse doubles. Surrogates that stand alone are U+FFFD.
 //
 // Keeps its buffers: one a thread. They take up to 30 bytes a byte of the line (of nothing but
 // members), and are given back behind a large one. Never blocks.
@@ -43,7 +43,8 @@ constexpr std::uint64_t log_file_bytes_max(std::uint64_t line_bytes) {
 // else is copied. A renamed field gets an underscore for each field that has the name it cannot
 // have, and a field takes more than 8 bytes.
 constexpr std::uint64_t jsonl_bytes_max(std::uint64_t line_bytes) {
-  constexpr std::uint64_t kFixed = 192;  // what we add, with the longest peer
+  // What we add, with the longest peer and a name of 255 bytes that are all escaped.
+  constexpr std::uint64_t kFixed = 192 + 2 * 255 + 12;
   return kFixed + 2 * line_bytes + line_bytes / 8;
 }
 
@@ -52,8 +53,12 @@ class LineRenderer {
   // Appends a line. False, and nothing appended: no object, a field is missing, the level unknown.
   // White space around `line` is ignored; it is shorter than 2 GiB.
   bool append_log_file_line(std::string_view line, WallTime received_at, std::string& out);
-  bool append_jsonl(std::string_view line, WallTime received_at, const PeerAddress& peer,
-                    std::string& out);
+  struct Origin {
+    WallTime received_at{};
+    PeerAddress peer;
+    std::string_view client_name;  // of its certificate, printable ASCII; none: no field
+  };
+  bool append_jsonl(std::string_view line, const Origin& origin, std::string& out);
 
  private:
   struct Tape;  // fills members_

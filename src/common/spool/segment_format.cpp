@@ -117,6 +117,7 @@ void encode_record_header(const RecordHeader& header, const CrcSeed& seed,
   store_le(at + 8, header.payload_bytes);
   store_le(at + 12, header.payload_crc);
   at[16] = static_cast<std::byte>(header.type);
+  at[17] = static_cast<std::byte>(header.client_name_bytes);
   store_le(at + 20, header.piece_count);
   store_le(at + 24, header.event_count);
   store_le(at + 28, header.first_index);
@@ -147,6 +148,7 @@ std::optional<RecordHeader> decode_record_header(std::span<const std::byte> byte
   header.payload_bytes = load_le<std::uint32_t>(at + 8);
   header.payload_crc = load_le<std::uint32_t>(at + 12);
   header.type = static_cast<RecordType>(at[16]);
+  header.client_name_bytes = static_cast<std::uint8_t>(at[17]);
   header.piece_count = load_le<std::uint32_t>(at + 20);
   header.event_count = load_le<std::uint32_t>(at + 24);
   header.first_index = load_le<std::uint32_t>(at + 28);
@@ -159,7 +161,8 @@ std::optional<RecordHeader> decode_record_header(std::span<const std::byte> byte
   header.run_bytes = load_le<std::uint32_t>(at + 84);
   header.durable_offset = load_le<std::uint64_t>(at + 88);
   const std::uint64_t table_bytes = std::uint64_t{header.piece_count} * kPieceBytes;
-  if (header.type == RecordType::batch && header.payload_bytes != table_bytes + header.run_bytes) {
+  if (header.type == RecordType::batch &&
+      header.payload_bytes != table_bytes + header.run_bytes + header.client_name_bytes) {
     return std::nullopt;
   }
   return header;

@@ -101,7 +101,7 @@ enum class RecordType : std::uint8_t { batch = 1, commit = 2, seal = 3 };
 
 struct RecordHeader {
   RecordType type = RecordType::batch;
-  std::uint32_t payload_bytes = 0;  // table and run; or the seal's payload
+  std::uint32_t payload_bytes = 0;  // table, run and client's name; or the seal's payload
   std::uint32_t payload_crc = 0;
   std::uint32_t piece_count = 0;
   std::uint32_t event_count = 0;  // pieces of kind event
@@ -112,7 +112,8 @@ struct RecordHeader {
   WallTime segment_first_received_at{};  // the same in every record of a segment
   std::uint64_t connection_id = 0;
   PeerAddress peer;
-  std::uint64_t durable_offset = 0;  // commit: all before it was synced when this was written
+  std::uint8_t client_name_bytes = 0;  // behind the run
+  std::uint64_t durable_offset = 0;    // commit: all before it was synced when this was written
 
   [[nodiscard]] std::uint64_t end() const { return offset + kRecordHeaderBytes + payload_bytes; }
 };

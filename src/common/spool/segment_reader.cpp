@@ -182,8 +182,9 @@ Status read_records(const File& file, const SegmentHeader& header, KeptRange ran
                        record->first_index, record->piece_count});
     } else if (is_batch) {
       first_piece.push_back(pieces_before);
-      out.records.push_back(
-          {*record, {}, payload.subspan(std::size_t{record->piece_count} * kPieceBytes)});
+      const auto run =
+          payload.subspan(std::size_t{record->piece_count} * kPieceBytes, record->run_bytes);
+      out.records.push_back({*record, {}, run, as_text(payload.last(record->client_name_bytes))});
     }
     at += std::min(whole, bytes.size() - at);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "common/base/buffer.h"
@@ -27,6 +28,7 @@ struct RecordView {
   RecordHeader header;
   std::span<const Piece> pieces;  // begin counts from the start of `run`
   std::span<const std::byte> run;
+  std::string_view client_name;  // of the client's certificate; empty without one
 };
 
 // Bytes that did not verify, or could not be read.

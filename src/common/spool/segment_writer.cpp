@@ -23,6 +23,7 @@ void SegmentWriter::begin_group() {
 
 void SegmentWriter::add(const Record& record) {
   CHECK_THAT(has_room_for(record.pieces.size()) && group_end_ > summary_.end);
+  CHECK_THAT(record.client_name.size() <= std::numeric_limits<std::uint8_t>::max());
   RecordHeader header;
   header.type = RecordType::batch;
   header.offset = group_end_;
@@ -30,8 +31,9 @@ void SegmentWriter::add(const Record& record) {
   header.event_count = record.events;
   header.first_index = static_cast<std::uint32_t>(group_.pieces());
   header.run_bytes = record.run_bytes;
-  header.payload_bytes =
-      header.piece_count * static_cast<std::uint32_t>(kPieceBytes) + record.run_bytes;
+  header.client_name_bytes = static_cast<std::uint8_t>(record.client_name.size());
+  header.payload_bytes = header.piece_count * static_cast<std::uint32_t>(kPieceBytes) +
+                         record.run_bytes + header.client_name_bytes;
   header.received_at = record.received_at;
   header.connection_id = record.connection_id;
   header.peer = record.peer;
@@ -73,7 +75,8 @@ void SegmentWriter::add_payload(const Record& record, RecordHeader& header) {
     }
   }
   CHECK_THAT(run_bytes == record.run_bytes);
-  header.payload_crc = crc;
+  stage(as_bytes(record.client_name));
+  header.payload_crc = crc32c(as_bytes(record.client_name), crc);
 }
 
 std::span<const std::span<const std::byte>> SegmentWriter::parts() {

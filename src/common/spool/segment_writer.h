@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "common/base/buffer.h"
@@ -34,6 +35,7 @@ class SegmentWriter {
     WallTime received_at{};
     std::uint64_t connection_id = 0;
     PeerAddress peer;
+    std::string_view client_name;  // at most 255 bytes
   };
 
   // Opens a group with a COMMIT that says how far the file is durable.

@@ -17,10 +17,8 @@ namespace sluice {
 //                transcoded into the tape, 3 at most, and an attribute's value copied once more.
 //                Output is 3 at most, in pretty JSON 8, where indentation stops at 16 spaces.
 //   rejected  1: the exact bytes again
-// A log line (jsonl_bytes_max) is twice as long in the object at most, in the tape and in the
-// output, and each costs what a rejected piece may, which is more than what is added to it. Not in
-// here, but once a thread: a parser, a compressor and, for JSON, room to render the largest event
-// (48 times MAX_MESSAGE_SIZE at worst, freed behind it); of logs, what LineRenderer keeps (30).
+// Not in here, but once a thread: a parser, a compressor and, for JSON, room to render the largest
+// event (48 times MAX_MESSAGE_SIZE at worst, freed behind it). Log lines: ndjson/log_block_cost.h.
 inline constexpr std::uint64_t kSourceCost = 1;
 inline constexpr std::uint64_t kAcceptedCost = 12;
 inline constexpr std::uint64_t kRejectedCost = 1;

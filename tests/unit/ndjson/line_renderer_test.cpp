@@ -31,7 +31,7 @@ std::string log_file_line(std::string_view line) {
 std::string jsonl(std::string_view line) {
   LineRenderer renderer;
   std::string out;
-  CHECK(renderer.append_jsonl(line, kReceivedAt, kPeer, out));
+  CHECK(renderer.append_jsonl(line, {kReceivedAt, kPeer, {}}, out));
   CHECK(out.size() <= jsonl_bytes_max(line.size()));
   const std::string end =
       R"(,"_received_at":")" + std::string(kTime) + R"(","_peer":"192.0.2.1:5000"})" + "\n";
@@ -78,6 +78,20 @@ TEST_CASE("j5_control_characters_are_escaped_and_one_record_is_one_line") {
   CHECK(logged_message(R"("\u007f\u0085\u2028")") == R"(\u007f\u0085\u2028)");
   CHECK(logged_message(R"("C:\\new\\\\x \" \/")") == R"(C:\new\\x " /)");
   CHECK(logged_message(R"("\ud800 \udc00\ud800")") == "\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST_CASE("the_name_of_a_clients_certificate_is_a_field_that_no_client_can_take") {
+  LineRenderer renderer;
+  std::string out;
+  const std::string_view line = R"({"level":"INFO","message":"x","_client":"forged"})";
+  CHECK(renderer.append_jsonl(line, {kReceivedAt, kPeer, R"(CN "a\b")"}, out));
+  CHECK(out == R"({"level":"INFO","message":"x","__client":"forged","_received_at":")" +
+                   std::string(kTime) + R"(","_peer":"192.0.2.1:5000","_client":"CN \"a\\b\""})" +
+                   "\n");
+  out.clear();
+  const std::string longest(255, '"');
+  CHECK(renderer.append_jsonl(line, {kReceivedAt, kPeer, longest}, out));
+  CHECK(out.size() <= jsonl_bytes_max(line.size()));
 }
 
 TEST_CASE("a_message_that_is_no_string_is_logged_as_its_json_text") {
@@ -145,7 +159,7 @@ TEST_CASE("what_is_no_line_to_keep_is_not_rendered") {
         R"({"level":1,"message":"x"})", R"({"level":"INFO","message":"x")"}) {
     CAPTURE(line);
     CHECK_FALSE(renderer.append_log_file_line(line, kReceivedAt, out));
-    CHECK_FALSE(renderer.append_jsonl(line, kReceivedAt, kPeer, out));
+    CHECK_FALSE(renderer.append_jsonl(line, {kReceivedAt, kPeer, {}}, out));
     CHECK(out.empty());
   }
   CHECK(renderer.append_log_file_line(R"({"level":"DEBUG","message":"x"})", kReceivedAt, out));
@@ -170,7 +184,7 @@ TEST_CASE("the_bounds_hold_for_what_grows_most") {
   std::string out;
   const PeerAddress longest = *parse_peer_address("[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
   const std::string_view shortest = R"({"level":"CRITICAL","message":0})";
-  CHECK(renderer.append_jsonl(shortest, kReceivedAt, longest, out));
+  CHECK(renderer.append_jsonl(shortest, {kReceivedAt, longest, {}}, out));
   CHECK(out.size() <= jsonl_bytes_max(shortest.size()));
 }
 
@@ -218,7 +232,7 @@ TEST_CASE("j5_any_line_becomes_one_line_that_means_the_same") {
     line += R"("level": "ERROR","message":)" + value(value, 1) + "}";
     CAPTURE(line);
     std::string out;
-    REQUIRE(renderer.append_jsonl(line, kReceivedAt, kPeer, out));
+    REQUIRE(renderer.append_jsonl(line, {kReceivedAt, kPeer, {}}, out));
     REQUIRE(out.size() <= jsonl_bytes_max(line.size()));
     REQUIRE(out.find('\n') == out.size() - 1);
     json expected = json::parse(line);

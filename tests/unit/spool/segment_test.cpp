@@ -136,6 +136,31 @@ TEST_CASE("what_is_written_is_read_small_runs_and_large_ones") {
   CHECK(block.records[0].header.connection_id == 5);
 }
 
+TEST_CASE("a_record_has_the_name_of_its_clients_certificate_behind_its_run") {
+  Disk disk;
+  const SegmentHeader header = test_header();
+  SegmentBuilder builder(disk.filesystem, kDirectory, header);
+  builder.group({{"first"}});
+  builder.client_name = "gate-7.example.org";
+  builder.group({{"second"}, {std::string(20'000, 'x')}});  // copied, and from where it lies
+  builder.client_name = std::string(255, 'n');
+  builder.group({{"last"}});
+  builder.seal();
+  Buffer buffer;
+  const RecordBlock block =
+      read_block(builder.file(), header, {kRecordsBegin, builder.summary().end}, buffer);
+  CHECK(block.damage.empty());
+  std::vector<std::pair<std::string, std::size_t>> read;
+  for (const RecordView& record : block.records) {
+    read.emplace_back(record.client_name, record.run.size());
+  }
+  REQUIRE(read.size() == 4);
+  CHECK(read[0] == std::pair(std::string(), std::size_t{6}));
+  CHECK(read[1] == std::pair(std::string("gate-7.example.org"), std::size_t{7}));
+  CHECK(read[2] == std::pair(std::string("gate-7.example.org"), std::size_t{20'001}));
+  CHECK(read[3].first == std::string(255, 'n'));
+}
+
 TEST_CASE("blocks_are_whole_records_cover_everything_and_are_the_same_each_time") {
   Disk disk;
   const SegmentHeader header = test_header();
