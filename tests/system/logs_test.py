@@ -222,6 +222,27 @@ def test_wherever_the_bytes_are_cut_the_replies_are_the_same(scratch):
     assert logged(server) == ["disk full"] * 2 * len(content)
 
 
+def test_a_stream_of_lines_that_are_all_filtered_is_no_slow_line(scratch):
+    """Each read ends inside a line, and no event is ever counted: the deadline is a line's."""
+    server = logs_server(scratch, DOCUMENT_TIMEOUT=2).start()
+    line = log_line("too low", "DEBUG")
+    with server.connect(server.logs_port) as client:
+        client.sendall(line[:20])
+        sent = 0
+
+        def is_over():
+            nonlocal sent
+            client.sendall(line[20:] + line[:20])
+            sent += 1
+            assert read_replies(client, 1) == [FILTERED]
+            return sent >= 300  # six seconds of wait_for's pauses
+        harness.wait_for(is_over, "lines for longer than the deadline")
+        assert not server.lines("connection closed"), server.log_tail()
+        client.sendall(line[20:])
+        assert half_close(client) == FILTERED
+    server.stop()
+
+
 # ---- J2 to J4: odd lines
 
 
