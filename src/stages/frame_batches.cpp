@@ -39,6 +39,9 @@ Status BatchMaker::add(const Cut& cut, std::optional<char> reply) {
   }
   if (cut.refused) {
     links_.books.bytes_refused.fetch_add(cut.length, std::memory_order_relaxed);
+    if (!cut.continues) {
+      batch_.connection->refused.fetch_add(1, std::memory_order_relaxed);
+    }
     begin_ = end_;
     return {};
   }

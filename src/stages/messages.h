@@ -81,6 +81,9 @@ struct Connection {
   // Written by Frame, for the log and the books.
   std::atomic<std::uint64_t> events{0};
   std::atomic<std::uint64_t> malformed{0};
+  // And those that ended and are not kept: filtered, over a limit, answered with an error. Whoever
+  // ends pieces is not slow, whatever becomes of them.
+  std::atomic<std::uint64_t> refused{0};
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 

@@ -146,7 +146,8 @@ void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds ela
     return;  // only time in which we were reading counts
   }
   const Connection& connection = *feed.connection;
-  const std::uint64_t pieces = connection.events.load() + connection.malformed.load();
+  const std::uint64_t pieces =
+      connection.events.load() + connection.malformed.load() + connection.refused.load();
   if (connection.refuse.load(std::memory_order_relaxed)) {
     return end_feed(feed, ConnectionEnd::refused);
   }

@@ -55,6 +55,12 @@ def clean_environment(settings=()):
     return kept | {name: str(value) for name, value in dict(settings).items()}
 
 
+def port_of(addresses):
+    """Of "127.0.0.1:8080, [::1]:8080, unix:/path", which have one; None of "none"."""
+    found = re.search(r"(?:^|, )(?!unix:)[^,]*:(\d+)(?:,|$)", addresses)
+    return int(found[1]) if found else None
+
+
 class Server:
     """`sluice run` with settings of its own, in a directory of its own."""
 
@@ -64,7 +70,12 @@ class Server:
         self.settings = {
             "BIND_HOST": "127.0.0.1",
             "PORT": 0,
+            "SERVER_HOST": "127.0.0.1",
+            "SERVER_PORT": 0,
+            "RPC_HOST": "127.0.0.1",
+            "RPC_PORT": 0,
             "ADMIN_PORT": 0,
+            "LOG_DIR": self.directory / "logs",
             "SPOOL_DIR": self.directory / "spool",
             "OUTPUT_DIR": self.directory / "objects",
             "SLUICE_LOG_FORMAT": "json",
@@ -75,7 +86,7 @@ class Server:
         self.log_path.touch()
         self.log_begin = 0  # of this start
         self.process = None
-        self.port = self.admin_port = None
+        self.forget_ports()
         self.wrapper = ()  # a command that ends by executing what follows it
         self.file_size_signal = True  # False: a write past RLIMIT_FSIZE fails, and does not kill
 
@@ -90,10 +101,14 @@ class Server:
     def environment(self):
         return clean_environment(self.settings)
 
+    def forget_ports(self):
+        # Of the listeners, those that are served by TCP.
+        self.port = self.logs_port = self.rpc_port = self.admin_port = None
+
     def launch(self, *arguments):
         """Starts the process, without waiting for anything."""
         self.log_begin = self.log_path.stat().st_size
-        self.port = self.admin_port = None
+        self.forget_ports()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, SLUICE, *(arguments or ("run",))], env=self.environment(), cwd=self.directory,
@@ -104,9 +119,12 @@ class Server:
     def start(self):
         """Starts and waits until it says that it listens."""
         self.launch()
+        return self.wait_until_started()
+
+    def wait_until_started(self):
         started = wait_for(self._started_or_gone, "server started")
-        self.port = int(started["listen"].rsplit(":", 1)[1])
-        self.admin_port = int(started["admin"].rsplit(":", 1)[1])
+        self.port, self.logs_port, self.rpc_port, self.admin_port = (
+            port_of(started[field]) for field in ("listen", "listen_logs", "listen_rpc", "admin"))
         return self
 
     def _started_or_gone(self):
@@ -208,7 +226,9 @@ class Server:
 
     def command(self, *arguments, expected=0, **settings):
         """Runs a sluice command with this server's settings; its stdout."""
-        ports = {"PORT": self.port, "ADMIN_PORT": self.admin_port} if self.port else {}
+        ports = {"PORT": self.port, "SERVER_PORT": self.logs_port, "RPC_PORT": self.rpc_port,
+                 "ADMIN_PORT": self.admin_port}
+        ports = {name: port for name, port in ports.items() if port}
         return run_sluice(*arguments, expected=expected, cwd=self.directory,
                           settings=self.settings | ports | settings).stdout
 
@@ -223,8 +243,10 @@ class Server:
                                  + self.log_tail())
         return output
 
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_SECONDS)
+    def connect(self, port=None, source=None):
+        """To the XML listener, or to the port of another; from an address of its own."""
+        return socket.create_connection(("127.0.0.1", port or self.port), timeout=DEADLINE_SECONDS,
+                                        source_address=(source, 0) if source else None)
 
     def send(self, content):
         """Sends bytes over a connection of their own; returns after the server's FIN."""
