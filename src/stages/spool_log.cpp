@@ -1,7 +1,6 @@
 #include "stages/spool_log.h"
 
-#include <limits>
-
+#include "common/base/ids.h"
 #include "common/ndjson/spooled_lines.h"
 
 namespace sluice {
@@ -21,7 +20,9 @@ void give_back(std::string& text) {
 
 }  // namespace
 
-Status SpoolLog::begin() { return complete(std::numeric_limits<std::uint64_t>::max()); }
+// Below the first sequence that this process gives: the note stands until a segment is switched,
+// and who dies before finds by it what came since.
+Status SpoolLog::begin() { return complete(sequence_of(stream_.first_new_num(), 0)); }
 
 Status SpoolLog::complete(std::uint64_t next_sequence) {
   return file_.complete(next_sequence, [this](std::uint64_t from, const LogFile::TakeLines& take) {
