@@ -50,6 +50,7 @@ class SpoolRig {
     Spooler::Options spooler;
     Rotator::Options rotator;
     std::optional<LogFile::Options> log_file = {};  // with one it is the logs stream
+    bool keeps_log = true;                          // ... which may keep none all the same
     std::size_t prepared_capacity = 4;
     std::size_t rotate_capacity = 64;
     std::size_t budget_bytes = 64 * kMiB;
@@ -79,7 +80,7 @@ class SpoolRig {
       return;
     }
     stream = std::move(*made);
-    if (options.log_file) {
+    if (options.log_file && options.keeps_log) {
       log = std::make_unique<SpoolLog>(*stream, *options.log_file);
       if (Status status = log->begin(); !status) {
         failure = status.error().message;
@@ -103,9 +104,7 @@ class SpoolRig {
                                                      conditions, pause_reading, starved_after});
   }
 
-  [[nodiscard]] Stream of_stream() const {
-    return options_.log_file ? Stream::logs : Stream::xml;
-  }
+  [[nodiscard]] Stream of_stream() const { return options_.log_file ? Stream::logs : Stream::xml; }
 
   // ---- ingest
 

@@ -49,8 +49,8 @@ std::vector<int> logged(SpoolWorld& world) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     const std::size_t at = line.find(" [INFO] line ");
-    numbers.push_back(
-        at == std::string_view::npos ? -1 : std::stoi(std::string(line.substr(at + 13))));
+    numbers.push_back(at == std::string_view::npos ? -1
+                                                   : std::stoi(std::string(line.substr(at + 13))));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return numbers;
@@ -211,4 +211,28 @@ TEST_CASE("p2_p3_wherever_the_process_dies_each_line_is_logged_once_and_what_was
       }
     }
   }
+}
+
+TEST_CASE("lines_that_no_log_file_was_kept_for_are_in_it_before_their_segment_is_unlinked") {
+  SpoolWorld world;
+  SpoolRig::Options options = with_log();
+  {
+    // ENABLE_LOG_PERSISTENCE=false, and the store takes nothing.
+    options.keeps_log = false;
+    SpoolRig rig(world, options);
+    REQUIRE(rig.failure.empty());
+    auto connection = rig.connect();
+    REQUIRE(rig.give(lines(rig, connection, {1, 2})).ok());
+    REQUIRE(rig.give(SealNow{}).ok());
+    REQUIRE(rig.give(lines(rig, connection, {3})).ok());
+    CHECK(rig.replies.size() == 2);
+  }
+  // LOGS_UPLOAD=false, and ENABLE_LOG_PERSISTENCE=true.
+  options.keeps_log = true;
+  options.rotator.keeps_locally = true;
+  SpoolRig rig(world, options);
+  REQUIRE(rig.failure.empty());
+  REQUIRE(rig.egress().ok());
+  CHECK(rig.books.pieces_kept_locally.load() == 3);
+  CHECK(logged(world) == Numbers{1, 2, 3});
 }
