@@ -332,6 +332,10 @@ void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
     feed.socket.close_with_reset();
   }
   watch(feed);
+  if (feed.pending) {
+    feed.pending->end = end;  // not before the bytes that wait for their lane, nor in their place
+    return;
+  }
   Chunk last;
   last.connection = feed.connection;
   last.received_at = shared_.clock.wall_now();
@@ -392,7 +396,7 @@ bool Receiver::resume(Feed& feed) {
       }
       break;
     case Stall::answers:
-      if (feed.end == ConnectionEnd::open && !stopping_ && !is_answered_enough(feed)) {
+      if (feed.end == ConnectionEnd::open && !is_answered_enough(feed)) {
         return false;
       }
       break;
@@ -402,15 +406,10 @@ bool Receiver::resume(Feed& feed) {
       break;
   }
   feed.stall = Stall::none;
-  if (feed.end != ConnectionEnd::open) {
-    return true;
+  if (feed.end == ConnectionEnd::open) {
+    watch(feed);
+    read_turn(feed);
   }
-  if (stopping_) {
-    end_feed(feed, ConnectionEnd::shutdown);
-    return true;
-  }
-  watch(feed);
-  read_turn(feed);
   return true;
 }
 

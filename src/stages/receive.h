@@ -177,7 +177,6 @@ class Receiver {
   std::atomic<bool> woken_{false};
   Buffer slab_;  // the part that is not used yet
   ConnectionId privileged_here_ = 0;
-  bool stopping_ = false;
   MonotonicTime swept_at_{};
   std::optional<MonotonicTime> accept_paused_until_;
 };
