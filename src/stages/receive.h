@@ -141,6 +141,7 @@ class Receiver {
     Charge carry;
     bool from_slab = false;
   };
+  [[nodiscard]] std::size_t carry_bytes(std::size_t bytes) const;
   std::optional<Room> make_room(const Feed& feed);
   std::optional<Room> allocate_room(const Feed& feed);
   std::optional<Room> make_privileged_room(const Feed& feed);

@@ -105,6 +105,21 @@ TEST_CASE("replies_stay_charged_until_they_are_written_or_dropped") {
   }
 }
 
+TEST_CASE("n6_many_short_replies_take_no_more_memory_than_their_bytes") {
+  MemoryBudget budget(kMiB);
+  const auto connection = connect(Protocol::logs);
+  ReplyBuffer buffer;
+  for (int i = 0; i < 16'000; ++i) {
+    buffer.push({connection, codes({LogVerdict::filtered}), ConnectionEnd::open, true,
+                 *budget.try_charge(1)});
+  }
+  CHECK(buffer.backlog_bytes() == 16'000);
+  CHECK(budget.bytes_used() == 16'000);
+  CHECK(connection.use_count() < 20);  // each reply that is kept as one has its share
+  CHECK(drain(buffer, 1000) == texts(std::vector<LogVerdict>(16'000, LogVerdict::filtered)));
+  CHECK(budget.bytes_used() == 0);
+}
+
 TEST_CASE("lines_are_answered_on_their_connection_and_its_end_with_fin") {
   Running running(of(Protocol::logs));
   auto client = running.client();
@@ -192,4 +207,13 @@ TEST_CASE("a_connection_that_breaks_while_its_lane_is_full_ends_behind_what_was_
   CHECK(last.end == ConnectionEnd::reset);
   running.answer(last, true);
   CHECK(running.wait_until([&] { return running.limits.connections() == 0; }));
+}
+
+TEST_CASE("n6_what_rpc_may_answer_is_charged_before_it_is_read") {
+  Running running(of(Protocol::rpc));
+  auto client = running.client();
+  REQUIRE(client.send(std::string(1000, 'x')));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  CHECK(chunk->carry.bytes() == answer_bytes_max(chunk->bytes.size()));
 }
