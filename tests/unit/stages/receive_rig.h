@@ -106,6 +106,14 @@ struct Running {
     probe.finish();
     CHECK(probe.ending() == LoopbackClient::Ending::fin);
   }
+  // The same where a probe would be no more let in than others.
+  void turn_of_nobody() {
+    const std::uint64_t before = clock.looks.load();
+    CHECK(wait_until([&] {
+      receiver.wake();
+      return clock.looks.load() > before + 6;
+    }));
+  }
   LoopbackClient client() const { return LoopbackClient(listener.port()); }
 
   CountingClock clock;
