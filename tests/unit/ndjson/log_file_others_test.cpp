@@ -301,7 +301,8 @@ TEST_CASE("a_position_is_read_as_it_was_written_also_from_one_copy") {
   CHECK_FALSE(decode_log_position(encoded.substr(0, 60)));
 }
 
-TEST_CASE("d7_a_note_with_a_bad_copy_is_good_and_with_two_lines_come_twice_rather_than_not_at_all") {
+TEST_CASE(
+    "d7_a_note_with_a_bad_copy_is_good_and_with_two_lines_come_twice_rather_than_not_at_all") {
   LogRig rig;
   REQUIRE(rig.complete());
   (void)rig.record();
