@@ -49,6 +49,8 @@ class SpoolRig {
   struct Options {
     Spooler::Options spooler;
     Rotator::Options rotator;
+    std::optional<LogFile::Options> log_file = {};  // with one it is the logs stream
+    bool keeps_log = true;                          // ... which may keep none all the same
     std::size_t prepared_capacity = 4;
     std::size_t rotate_capacity = 64;
     std::size_t budget_bytes = 64 * kMiB;
@@ -72,16 +74,23 @@ class SpoolRig {
       return;
     }
     spool = std::move(std::get<0>(opened));
-    auto made = spool->stream(Stream::xml, rig_settings());
+    auto made = spool->stream(of_stream(), rig_settings());
     if (!made) {
       failure = made.error().message;
       return;
     }
     stream = std::move(*made);
+    if (options.log_file && options.keeps_log) {
+      log = std::make_unique<SpoolLog>(*stream, *options.log_file);
+      if (Status status = log->begin(); !status) {
+        failure = status.error().message;
+        return;
+      }
+    }
     spooler.emplace(options.spooler,
                     Spooler::Links{*stream, prepared, books, conditions,
                                    [this](Reply reply) { replies.push_back(std::move(reply)); },
-                                   pause_reading, draining, object_ratio});
+                                   pause_reading, draining, object_ratio, log.get()});
     new_rotator();
   }
   SpoolRig(const SpoolRig&) = delete;
@@ -94,6 +103,8 @@ class SpoolRig {
     rotator.emplace(options_.rotator, Rotator::Links{*spool, *stream, prepared, budget, books,
                                                      conditions, pause_reading, starved_after});
   }
+
+  [[nodiscard]] Stream of_stream() const { return options_.log_file ? Stream::logs : Stream::xml; }
 
   // ---- ingest
 
@@ -211,7 +222,7 @@ class SpoolRig {
     if (block.last && set_segment_aside(*stream, segment.id, {.reason = "raw"}).ok()) {
       books.pieces_set_aside += segment.seal.summary.pieces();
       found_at_start[segment.id] = segment.found_at_start;
-      RotateInput input(SegmentOutcome{segment.id, Stream::xml, SegmentOutcome::Kind::set_aside});
+      RotateInput input(SegmentOutcome{segment.id, of_stream(), SegmentOutcome::Kind::set_aside});
       CHECK_THAT(to_rotate.try_push(input));
     }
   }
@@ -228,7 +239,7 @@ class SpoolRig {
       if (!postpone_first) {
         books.events_uploaded += events.size();
       }
-      RotateInput input(SegmentOutcome{segment.id, Stream::xml, kind});
+      RotateInput input(SegmentOutcome{segment.id, of_stream(), kind});
       CHECK_THAT(to_rotate.try_push(input));
     }
     postpone_first = false;
@@ -254,6 +265,7 @@ class SpoolRig {
   std::string failure;  // of the start
   std::unique_ptr<SpoolDirectory> spool;
   std::unique_ptr<StreamDirectory> stream;
+  std::unique_ptr<SpoolLog> log;
   Books books;
   Conditions conditions;
   MemoryBudget budget;

@@ -30,8 +30,7 @@ Status RpcFramer::process(Chunk chunk, Outbox<Reply>& out) {
   if (at_end) {
     callers_.erase(chunk.connection->id);
   }
-  if (Status status = send(chunk.connection, std::move(answers), std::move(charge), out);
-      !status || !at_end) {
+  if (Status status = send(chunk, std::move(answers), std::move(charge), out); !status || !at_end) {
     return status;
   }
   return out.push({chunk.connection, {}, chunk.end, true, {}}) ? Status() : Status(cancelled());
@@ -81,23 +80,20 @@ void RpcFramer::keep_books(Caller& caller, const Chunk& chunk) {
   caller.bytes_framing = framing;
 }
 
-// In pieces of at most reply_bytes_max, each with its part of the charge.
-Status RpcFramer::send(const ConnectionPtr& connection, std::string bytes, Charge charge,
-                       Outbox<Reply>& out) const {
+// In pieces of at most reply_bytes_max, each with its part of the charge. The chunk is in flight
+// until the last is with Receive: so many replies of a connection are under way and no more.
+Status RpcFramer::send(Chunk& chunk, std::string bytes, Charge charge, Outbox<Reply>& out) const {
   const std::size_t bytes_max = options_.reply_bytes_max;
-  const auto push = [&](std::string part) {
-    Charge part_charge = charge.split(std::min(charge.bytes(), part.size()));
-    return out.push(
-        {connection, std::move(part), ConnectionEnd::open, false, std::move(part_charge)});
-  };
-  if (bytes.empty()) {
-    return {};
-  }
-  if (bytes.size() <= bytes_max) {
-    return push(std::move(bytes)) ? Status() : Status(cancelled());
-  }
-  for (std::size_t begin = 0; begin < bytes.size(); begin += bytes_max) {
-    if (!push(bytes.substr(begin, bytes_max))) {
+  const std::size_t total = bytes.size();
+  for (std::size_t begin = 0; begin < total; begin += bytes_max) {
+    Reply reply;
+    reply.connection = chunk.connection;
+    reply.bytes = total <= bytes_max ? std::move(bytes) : bytes.substr(begin, bytes_max);
+    reply.charge = charge.split(std::min(charge.bytes(), reply.bytes.size()));
+    if (begin + reply.bytes.size() == total) {
+      reply.in_flight = std::move(chunk.in_flight);
+    }
+    if (!out.push(std::move(reply))) {
       return cancelled();
     }
   }

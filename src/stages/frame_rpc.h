@@ -22,10 +22,9 @@ struct RpcFrameOptions {
   std::size_t reply_bytes_max = kMiB;      // answers longer than this go in several replies
 };
 
-// Memory: a chunk's carry pays for what is held of an unfinished request, then for the answers that
-// go out; where Receive charges answer_bytes_max of what it reads, instead of that alone, it always
-// suffices. Beyond it a lane takes, while it answers one request, up to 3 × message_bytes_max: the
-// text once more, and its answers twice while they are cut into replies.
+// Memory: a chunk's carry, answer_bytes_max of it, pays for what is held of an unfinished request,
+// then for the answers that go out. Beyond it a lane takes, while it answers one request, up to 3 ×
+// message_bytes_max: the text once more, and its answers twice while they are cut into replies.
 class RpcFramer {
  public:
   RpcFramer(const RpcFrameOptions& options, Books& books);
@@ -55,8 +54,7 @@ class RpcFramer {
   void refuse(Caller& caller, Connection& connection, std::string_view event,
               std::string_view reason);
   void keep_books(Caller& caller, const Chunk& chunk);
-  Status send(const ConnectionPtr& connection, std::string bytes, Charge charge,
-              Outbox<Reply>& out) const;
+  Status send(Chunk& chunk, std::string bytes, Charge charge, Outbox<Reply>& out) const;
 
   const RpcFrameOptions options_;
   Books& books_;

@@ -120,10 +120,12 @@ class InFlight {
 struct Chunk {
   ConnectionPtr connection;
   Buffer bytes;  // a slice of a slab
-  Charge carry;  // bytes.size() of budget: what Frame may copy of an unfinished tail
+  // bytes.size() of budget: what Frame may copy of an unfinished tail; of rpc answer_bytes_max of
+  // it
+  Charge carry;
   WallTime received_at{};
   ConnectionEnd end = ConnectionEnd::open;
-  InFlight in_flight;  // goes on with the first batch that has replies
+  InFlight in_flight;  // goes on with the first batch that has replies; of rpc with the last reply
 };
 
 // Frame -> Spool. Whole pieces of one connection, in order; or only its end.

@@ -9,6 +9,7 @@
 #include "common/log/log.h"
 #include "common/net/tls_hello.h"
 #include "common/pipeline/pipeline.h"
+#include "common/rpc/answerer.h"
 #include "stages/receive_times.h"
 
 namespace sluice {
@@ -198,7 +199,7 @@ void Receiver::read_turn(Feed& feed) {
       slab_.remove_prefix(outcome.bytes);
     }
     room->memory.truncate(outcome.bytes);
-    room->carry.shrink_to(outcome.bytes);
+    room->carry.shrink_to(carry_bytes(outcome.bytes));
     deliver(feed, {feed.connection, std::move(room->memory), std::move(room->carry),
                    shared_.clock.wall_now(), ConnectionEnd::open, InFlight(feed.connection)});
     left -= std::min(left, outcome.bytes);
@@ -229,6 +230,11 @@ bool Receiver::is_tls_on_plain(Feed& feed, std::span<const std::byte> bytes) {
   return true;
 }
 
+// Of what is read, what Frame may need beside it: a copy of the tail, or the answers.
+std::size_t Receiver::carry_bytes(std::size_t bytes) const {
+  return options_.protocol == Protocol::rpc ? answer_bytes_max(bytes) : bytes;
+}
+
 // The machine may have less memory than the budget: that is waited for as room in the budget is.
 std::optional<Receiver::Room> Receiver::make_room(const Feed& feed) {
   try {
@@ -249,7 +255,7 @@ std::optional<Receiver::Room> Receiver::allocate_room(const Feed& feed) {
     slab_ = Buffer::allocate(options_.slab_bytes, std::move(*charge));
   }
   const std::size_t bytes = std::min(slab_.size(), options_.read_bytes_max);
-  auto carry = shared_.ingest.try_charge(bytes);
+  auto carry = shared_.ingest.try_charge(carry_bytes(bytes));
   if (!carry) {
     return make_privileged_room(feed);
   }
@@ -265,7 +271,7 @@ std::optional<Receiver::Room> Receiver::make_privileged_room(const Feed& feed) {
   const std::size_t bytes = options_.privileged_read_bytes;
   // Both at once, and before the privilege: whatever is given back here wakes those who wait, us
   // among them, for ever.
-  auto charge = shared_.ingest.try_charge_reserve(2 * bytes);
+  auto charge = shared_.ingest.try_charge_reserve(bytes + carry_bytes(bytes));
   if (!charge) {
     return std::nullopt;  // what is in flight comes back first
   }
@@ -273,7 +279,7 @@ std::optional<Receiver::Room> Receiver::make_privileged_room(const Feed& feed) {
     return std::nullopt;  // another thread's connection was faster
   }
   privileged_here_ = id;
-  Charge carry = charge->split(bytes);
+  Charge carry = charge->split(carry_bytes(bytes));
   return Room{Buffer::allocate(bytes, std::move(*charge)), std::move(carry), false};
 }
 
@@ -332,6 +338,10 @@ void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
     feed.socket.close_with_reset();
   }
   watch(feed);
+  if (feed.pending) {
+    feed.pending->end = end;  // not before the bytes that wait for their lane, nor in their place
+    return;
+  }
   Chunk last;
   last.connection = feed.connection;
   last.received_at = shared_.clock.wall_now();
@@ -392,7 +402,7 @@ bool Receiver::resume(Feed& feed) {
       }
       break;
     case Stall::answers:
-      if (feed.end == ConnectionEnd::open && !stopping_ && !is_answered_enough(feed)) {
+      if (feed.end == ConnectionEnd::open && !is_answered_enough(feed)) {
         return false;
       }
       break;
@@ -402,15 +412,10 @@ bool Receiver::resume(Feed& feed) {
       break;
   }
   feed.stall = Stall::none;
-  if (feed.end != ConnectionEnd::open) {
-    return true;
+  if (feed.end == ConnectionEnd::open) {
+    watch(feed);
+    read_turn(feed);
   }
-  if (stopping_) {
-    end_feed(feed, ConnectionEnd::shutdown);
-    return true;
-  }
-  watch(feed);
-  read_turn(feed);
   return true;
 }
 

@@ -141,6 +141,7 @@ class Receiver {
     Charge carry;
     bool from_slab = false;
   };
+  [[nodiscard]] std::size_t carry_bytes(std::size_t bytes) const;
   std::optional<Room> make_room(const Feed& feed);
   std::optional<Room> allocate_room(const Feed& feed);
   std::optional<Room> make_privileged_room(const Feed& feed);
@@ -177,7 +178,6 @@ class Receiver {
   std::atomic<bool> woken_{false};
   Buffer slab_;  // the part that is not used yet
   ConnectionId privileged_here_ = 0;
-  bool stopping_ = false;
   MonotonicTime swept_at_{};
   std::optional<MonotonicTime> accept_paused_until_;
 };

@@ -134,7 +134,7 @@ void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds ela
         {{"peer", to_string(feed.connection->peer)}, {"bytes", feed.replies.backlog_bytes()}});
     feed.replies.drop();
     feed.write_blocked = false;
-    if (feed.end == ConnectionEnd::open && !feed.pending) {
+    if (feed.end == ConnectionEnd::open) {
       return end_feed(feed, ConnectionEnd::timed_out);
     }
     feed.socket.close_with_reset();
@@ -168,7 +168,6 @@ void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds ela
 }
 
 void Receiver::end_all_feeds() {
-  stopping_ = true;
   std::vector<ConnectionId> open;
   for (auto& [id, feed] : feeds_) {
     open.push_back(id);
@@ -182,7 +181,7 @@ void Receiver::end_all_feeds() {
     if (feed.end == ConnectionEnd::open && feed.stall == Stall::none) {
       read_turn(feed);  // what has arrived already
     }
-    if (feed.end == ConnectionEnd::open && !feed.pending) {
+    if (feed.end == ConnectionEnd::open) {
       end_feed(feed, ConnectionEnd::shutdown);
     }
   }

@@ -10,14 +10,22 @@ namespace {
 
 // Text is made so far ahead of the socket.
 constexpr std::size_t kTextBytesMin = 16 * kKiB;
+// Replies up to this are kept as one: a verdict is a byte, a Reply over a hundred.
+constexpr std::size_t kJoinedBytesMax = 4 * kKiB;
 
 }  // namespace
 
 void ReplyBuffer::push(Reply reply) {
   backlog_bytes_ += reply.bytes.size();
-  if (!reply.bytes.empty()) {
-    waiting_.push_back(std::move(reply));
+  if (reply.bytes.empty()) {
+    return;
   }
+  if (!waiting_.empty() && waiting_.back().bytes.size() + reply.bytes.size() <= kJoinedBytesMax) {
+    waiting_.back().bytes += reply.bytes;
+    waiting_.back().charge.merge(std::move(reply.charge));
+    return;
+  }
+  waiting_.push_back(std::move(reply));
 }
 
 void ReplyBuffer::fill() {

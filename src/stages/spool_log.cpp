@@ -1,5 +1,6 @@
 #include "stages/spool_log.h"
 
+#include "common/base/ids.h"
 #include "common/ndjson/spooled_lines.h"
 
 namespace sluice {
@@ -19,6 +20,8 @@ void give_back(std::string& text) {
 
 }  // namespace
 
+// Below the first sequence that this process gives: the note stands until a segment is switched,
+// and who dies before finds by it what came since.
 Status SpoolLog::begin() { return complete(sequence_of(stream_.first_new_num(), 0)); }
 
 Status SpoolLog::complete(std::uint64_t next_sequence) {

@@ -81,12 +81,12 @@ Status LogFile::complete(std::uint64_t next_sequence, const SpooledLines& spoole
     }
     if (!noted) {
       log::warning(
-          "log file position lost: lines since the last switch of a segment may be missing",
+          "log file position lost: the lines of all that is in the spool are written again",
           {{"path", options_.path.string()}, {"error", noted.error().message}});
-    } else if (*noted) {
-      if (Status status = complete_noted(**noted, spooled); !status) {
-        return status;
-      }
+    }
+    Status done = noted && *noted ? complete_noted(**noted, spooled) : write_again(0, spooled);
+    if (!done) {
+      return done;
     }
     if (Status status = open_path(); !status) {
       return status;
@@ -134,6 +134,11 @@ Status LogFile::complete_noted(const LogPosition& noted, const SpooledLines& spo
       "log file gone, or cut short: the lines since the last switch of a segment are "
       "written again",
       {{"path", noted.path.string()}});
+  return write_again(noted.sequence, spooled);
+}
+
+// At the end of the file at the path, the lines of all records from `sequence` on.
+Status LogFile::write_again(std::uint64_t sequence, const SpooledLines& spooled) {
   if (Status status = open_path(); !status) {
     return status;
   }
@@ -141,10 +146,11 @@ Status LogFile::complete_noted(const LogPosition& noted, const SpooledLines& spo
     return status;
   }
   // Before the first of them: killed in between, the next start finds those that are there.
-  if (Status status = note(noted.sequence); !status) {
+  if (Status status = note(sequence); !status) {
     return status;
   }
-  LogPosition from = noted;
+  LogPosition from;
+  from.sequence = sequence;
   from.path = options_.path;
   from.offset = end_;
   return fill(*file_, from, spooled);

@@ -46,8 +46,8 @@ class LogFile {
   LogFile(StreamDirectory& stream, Options options);
 
   // Opens the file and makes it hold the lines of all records in the spool, below `next_sequence`:
-  // later ones come by append(). Without a note of an earlier run (a first start) nothing is
-  // written but a line feed where the last line has none. Can be called at any time.
+  // later ones come by append(). Without a note of an earlier run (a first start, or persistence
+  // was off) all that the spool has is written at the end. Can be called at any time.
   Status complete(std::uint64_t next_sequence, const SpooledLines& spooled);
   // Nothing else does anything until complete() has succeeded: at first, and after a failed sync,
   // when nobody knows which of the lines since the last note the disk has.
@@ -69,6 +69,7 @@ class LogFile {
  private:
   Status make_directory();
   Status complete_noted(const LogPosition& noted, const SpooledLines& spooled);
+  Status write_again(std::uint64_t sequence, const SpooledLines& spooled);
   Status fill(File& file, const LogPosition& from, const SpooledLines& spooled);
   Status open_path();
   Status drop_doubtful_file();

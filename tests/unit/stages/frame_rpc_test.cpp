@@ -264,3 +264,26 @@ TEST_CASE("however_chunks_are_cut_the_answers_are_the_same_and_the_books_balance
     CHECK(feeder.budget.bytes_used() == 0);
   }
 }
+
+TEST_CASE("n6_a_chunk_is_in_flight_until_the_last_of_its_answers_is_taken") {
+  Books books;
+  RpcFramer framer({.reply_bytes_max = 4}, books);
+  VectorOutbox<Reply> out;
+  const ConnectionPtr connection = Feeder::connect(1);
+  const auto give = [&](std::string_view bytes) {
+    Chunk chunk;
+    chunk.connection = connection;
+    chunk.bytes = Buffer::copy_of(as_bytes(bytes), Charge());
+    chunk.in_flight = InFlight(connection);
+    REQUIRE(framer.process(std::move(chunk), out).ok());
+  };
+  give(kEchoHi.substr(0, 3));
+  CHECK(connection->chunks_in_flight == 0);
+  give(kEchoHi.substr(3));
+  REQUIRE(out.items.size() == 2);
+  CHECK(connection->chunks_in_flight == 1);
+  out.items.erase(out.items.begin());
+  CHECK(connection->chunks_in_flight == 1);
+  out.items.clear();
+  CHECK(connection->chunks_in_flight == 0);
+}
