@@ -22,11 +22,12 @@ WORKDIR /var/lib/sluice
 # PREFIX is said here so that a start with neither BUCKET_NAME nor OUTPUT_DIR is refused: objects in
 # a directory of a container are seldom what was meant.
 ENV SPOOL_DIR=/var/lib/sluice/spool PREFIX=xml-events/
-EXPOSE 8080
+# xml, logs, rpc: those that PROTOCOLS names.
+EXPOSE 8080 9000 7000
 VOLUME /var/lib/sluice
 STOPSIGNAL SIGTERM
-# A bare connect and close, which a feed's port takes for what it is.
+# The admin server's port, which is there whatever PROTOCOLS says: it is opened last.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${PORT:-8080}"]
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${ADMIN_PORT:-8081}"]
 ENTRYPOINT ["sluice"]
 CMD ["run"]
