@@ -12,6 +12,7 @@
 #include "commands/credentials_of.h"
 #include "commands/exit_code.h"
 #include "commands/store_of.h"
+#include "common/config/stream_config.h"
 #include "common/platform/posix_filesystem.h"
 #include "common/s3/object_key.h"
 #include "common/s3/store_wait.h"
@@ -74,21 +75,27 @@ Status list_all(ObjectStore& store, const std::string& prefix, Auditor& auditor)
   }
 }
 
-// Both, or the one that the other one is part of.
+// All that objects go to, but for those that are part of another one.
 std::vector<std::string> prefixes_to_list(const Config& config) {
-  if (config.quarantine_prefix.starts_with(config.prefix)) {
-    return {config.prefix};
+  std::vector<std::string> all{config.quarantine_prefix};
+  for (const StreamConfig& stream : stream_configs(config)) {
+    all.push_back(stream.prefix);
   }
-  if (config.prefix.starts_with(config.quarantine_prefix)) {
-    return {config.quarantine_prefix};
+  std::sort(all.begin(), all.end());  // one comes before those that it is the beginning of
+  std::vector<std::string> prefixes;
+  for (std::string& prefix : all) {
+    if (prefixes.empty() || !prefix.starts_with(prefixes.back())) {
+      prefixes.push_back(std::move(prefix));
+    }
   }
-  return {config.prefix, config.quarantine_prefix};
+  return prefixes;
 }
 
 // Before the ledger is read: what is uploaded meanwhile is in both, and waits no more.
 Status add_spool(Filesystem& filesystem, const Path& spool, Auditor& auditor) {
-  for (const bool set_aside : {false, true}) {
-    const Path directory = spool / (set_aside ? "quarantine" : std::string(to_string(Stream::xml)));
+  for (const char* const folder : {"xml", "logs", "quarantine"}) {
+    const Path directory = spool / folder;
+    const bool set_aside = folder == std::string_view("quarantine");
     auto listing = list_segments(filesystem, directory);
     if (!listing && listing.error().code == ENOENT) {
       continue;

@@ -10,9 +10,11 @@
 
 #include "commands/check_store.h"
 #include "commands/exit_code.h"
+#include "commands/listener.h"
 #include "commands/rotate.h"
 #include "common/config/value_text.h"
-#include "common/net/tcp_listener.h"
+#include "common/net/listen_all.h"
+#include "common/platform/clock.h"
 #include "common/platform/disk_hazard.h"
 #include "common/platform/posix_filesystem.h"
 
@@ -78,9 +80,13 @@ CheckLine check_place(const Config& config, Filesystem& filesystem, const Path& 
 
 // Without a server that runs here, ours would get the port.
 CheckLine check_port(std::string_view name, const std::string& host, std::uint16_t port) {
-  const auto listener = TcpListener::listen(host, port);
-  if (!listener) {
-    return {Verdict::failure, "port", std::string(name) + ": " + listener.error().message};
+  if (host.find("systemd") != std::string::npos) {
+    return {Verdict::ok, "port", std::string(name) + ": systemd passes a socket at the start"};
+  }
+  PassedSockets none;
+  const auto sockets = listen_all(host, port, none);
+  if (!sockets) {
+    return {Verdict::failure, "port", std::string(name) + ": " + sockets.error().message};
   }
   return {Verdict::ok, "port",
           std::string(name) + "=" + std::to_string(port) + " on " + host +
@@ -94,7 +100,8 @@ CheckLine check_room(const Config& config, Filesystem& filesystem) {
     return {Verdict::failure, "spool room", space.error().message};
   }
   std::uint64_t used = 0;
-  for (const Path& part : {directory, directory / "xml", directory / "quarantine"}) {
+  for (const Path& part :
+       {directory, directory / "xml", directory / "logs", directory / "quarantine"}) {
     if (const auto entries = filesystem.list(part)) {
       for (const DirectoryEntry& entry : *entries) {
         used += entry.info.type == FileType::regular ? entry.info.bytes_allocated : 0;
@@ -173,6 +180,49 @@ std::vector<CheckLine> check_spool(const Config& config, Filesystem& filesystem)
   return lines;
 }
 
+// Of each listener: who may connect, and where it listens.
+std::vector<CheckLine> check_listeners(const Config& config, Filesystem& filesystem) {
+  std::vector<CheckLine> lines;
+  const bool running = running_pid(config.spool_dir).has_value();
+  const auto check = [&](Protocol protocol, std::string_view name, const std::string& hosts,
+                         std::uint16_t port) {
+    if (!config.serves(to_string(protocol))) {
+      return;
+    }
+    const Status rules =
+        Listener(config, protocol).load_rules(config, filesystem, SystemClock().wall_now());
+    if (!rules) {
+      lines.push_back({Verdict::failure, "listener", rules.error().message});
+    }
+    if (!running) {
+      lines.push_back(check_port(name, hosts, port));
+    }
+  };
+  check(Protocol::xml, "PORT", config.bind_host, config.port);
+  check(Protocol::logs, "SERVER_PORT", config.server_host, config.server_port);
+  check(Protocol::rpc, "RPC_PORT", config.rpc_host, config.rpc_port);
+  if (!running) {
+    lines.push_back(check_port("ADMIN_PORT", config.admin_host, config.admin_port));
+  }
+  return lines;
+}
+
+// The log file's directory, where there is to be one.
+std::vector<CheckLine> check_log_dir(const Config& config, Filesystem& filesystem) {
+  if (!config.serves("logs") || !config.log_persistence) {
+    return {};
+  }
+  const Path existing = nearest_existing(filesystem, config.log_dir);
+  const auto info = filesystem.info(existing);
+  if (!info || info->type != FileType::directory || !writable(existing)) {
+    return {{Verdict::failure, "log file",
+             "LOG_DIR=" + config.log_dir + ": " + existing.string() +
+                 " is no directory that this user may write; make it, set LOG_DIR, or "
+                 "ENABLE_LOG_PERSISTENCE=false"}};
+  }
+  return {{Verdict::ok, "log file", "LOG_DIR=" + config.log_dir + " may be written"}};
+}
+
 int check_command(const Config& config) {
   PosixFilesystem filesystem;
   int exit_code = kExitClean;
@@ -187,16 +237,15 @@ int check_command(const Config& config) {
   for (const std::string& warning : config.warnings) {
     print({Verdict::warning, "settings", warning});
   }
-  for (const CheckLine& line : check_spool(config, filesystem)) {
-    print(line);
+  const auto print_all = [&](const std::vector<CheckLine>& lines) {
+    std::for_each(lines.begin(), lines.end(), print);
+  };
+  if (!config.streams().empty()) {
+    print_all(check_spool(config, filesystem));
   }
-  if (!running_pid(config.spool_dir)) {
-    print(check_port("PORT", config.bind_host, config.port));
-    print(check_port("ADMIN_PORT", config.admin_host, config.admin_port));
-  }
-  for (const CheckLine& line : check_store(config, filesystem)) {
-    print(line);
-  }
+  print_all(check_log_dir(config, filesystem));
+  print_all(check_listeners(config, filesystem));
+  print_all(check_store(config, filesystem));
   return exit_code;
 }
 

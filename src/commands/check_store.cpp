@@ -8,6 +8,7 @@
 #include "commands/credentials_of.h"
 #include "commands/store_of.h"
 #include "common/base/utc_text.h"
+#include "common/config/stream_config.h"
 #include "common/http/http_send.h"
 #include "common/s3/s3_answers.h"
 
@@ -92,9 +93,23 @@ CheckLine check_directory(const Config& config, const Path& above) {
               " may not be written by this user"};
 }
 
+// Of all that is uploaded, and of what is rejected.
+std::vector<std::string> object_prefixes(const Config& config) {
+  std::vector<std::string> prefixes;
+  for (const StreamConfig& stream : stream_configs(config)) {
+    if (stream.upload) {
+      prefixes.push_back(stream.prefix);
+    }
+  }
+  if (!prefixes.empty()) {
+    prefixes.push_back(config.quarantine_prefix);
+  }
+  return prefixes;
+}
+
 std::vector<CheckLine> check_objects(const Config& config, ObjectStore& store,
                                      const std::string& instance) {
-  const auto probes = probe_store(store, {{config.prefix, config.quarantine_prefix}, instance});
+  const auto probes = probe_store(store, {object_prefixes(config), instance});
   auto lines = judge_probes(probes, store.describe());
   if (config.uses_s3()) {
     StoreProbe in_parts{.prefixes = {}, .instance = instance};
@@ -113,6 +128,9 @@ std::vector<CheckLine> check_objects(const Config& config, ObjectStore& store,
 }  // namespace
 
 std::vector<CheckLine> check_store(const Config& config, Filesystem& filesystem) {
+  if (object_prefixes(config).empty()) {
+    return {};  // nothing is uploaded
+  }
   if (!config.uses_s3() && !filesystem.info(config.output_dir)) {
     return {check_directory(config, nearest_existing(filesystem, config.output_dir))};
   }

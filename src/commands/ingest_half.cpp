@@ -6,15 +6,15 @@
 
 namespace sluice {
 
-IngestHalf::IngestHalf(const Parts& parts, std::unique_ptr<Listener> listener)
+IngestHalf::IngestHalf(const Parts& parts, Listener& listener)
     : reception_({parts.config, parts.clock, parts.books, parts.pause_reading,
                   parts.own.ingest_memory_bytes},
-                 std::move(listener)),
+                 listener),
       batches_(parts.config.queue_capacity),
       batch_outbox_(batches_),
       egress_(parts.egress) {
   reception_.add_to(pipeline_, parts.own.scope);
-  build_frame(parts);
+  build_frame(parts, listener.rate_limiter());
   build_spool(parts);
 }
 
@@ -25,7 +25,7 @@ void IngestHalf::add_framer(const Parts& parts, std::size_t lane, Worker& framer
                   batch_outbox_, outlet);
 }
 
-void IngestHalf::build_frame(const Parts& parts) {
+void IngestHalf::build_frame(const Parts& parts, RateLimiter* of_lines) {
   const Config& config = parts.config;
   FrameOptions options;
   options.limits.event_bytes_max = config.event_bytes_max;
@@ -38,7 +38,7 @@ void IngestHalf::build_frame(const Parts& parts) {
       add_framer(parts, i, *framers_.back(), outlet);
     } else {
       log_framers_.push_back(std::make_unique<LogFramer>(
-          log_options, LogFramer::Links{parts.clock, parts.books, listener().rate_limiter()}));
+          log_options, LogFramer::Links{parts.clock, parts.books, of_lines}));
       add_framer(parts, i, *log_framers_.back(), outlet);
     }
   }

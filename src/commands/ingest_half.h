@@ -36,7 +36,8 @@ class IngestHalf {
     const LiveRatio& object_ratio;
     SpoolLog* log;  // none: no log file
   };
-  IngestHalf(const Parts& parts, std::unique_ptr<Listener> listener);
+  // `listener` outlives it.
+  IngestHalf(const Parts& parts, Listener& listener);
 
   void start() { pipeline_.start(); }
   // Accepts nothing more, sends every connection's end down, seals. Does not wait.
@@ -48,13 +49,11 @@ class IngestHalf {
 
   [[nodiscard]] Pipeline& pipeline() { return pipeline_; }
   [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
-  [[nodiscard]] Listener& listener() { return reception_.listener(); }
-  [[nodiscard]] const Listener& listener() const { return reception_.listener(); }
   [[nodiscard]] const MemoryBudget& memory() const { return reception_.memory(); }
   [[nodiscard]] std::vector<QueueLevel> queues() const;
 
  private:
-  void build_frame(const Parts& parts);
+  void build_frame(const Parts& parts, RateLimiter* of_lines);
   template <class Worker>
   void add_framer(const Parts& parts, std::size_t lane, Worker& framer,
                   const std::shared_ptr<void>& outlet);

@@ -44,28 +44,27 @@ std::size_t replies_max(const Config& config, Protocol protocol) {
 
 }  // namespace
 
-Reception::Reception(const Parts& parts, std::unique_ptr<Listener> listener)
-    : listener_(std::move(listener)),
-      memory_(parts.memory_bytes, reserve_bytes(parts.config, parts.memory_bytes)),
-      shared_{parts.clock, parts.books, memory_, listener_->limits(), parts.pause_reading},
+Reception::Reception(const Parts& parts, Listener& listener)
+    : memory_(parts.memory_bytes, reserve_bytes(parts.config, parts.memory_bytes)),
+      shared_{parts.clock, parts.books, memory_, listener.limits(), parts.pause_reading},
       lane_outbox_(lanes_) {
   const ThreadCounts threads = thread_counts(parts.config, std::thread::hardware_concurrency());
-  shared_.rules = &listener_->rules();
+  shared_.rules = &listener.rules();
   if (parts.config.accept_rate_max > 0) {
-    shared_.accept_rate = &listener_->accept_rate();
+    shared_.accept_rate = &listener.accept_rate();
   }
-  if (listener_->protocol() == Protocol::xml) {
-    shared_.rate_limiter = listener_->rate_limiter();  // of logs it is Frame's
+  if (listener.protocol() == Protocol::xml) {
+    shared_.rate_limiter = listener.rate_limiter();  // of logs it is Frame's
   }
   for (unsigned i = 0; i < threads.frame; ++i) {
     lanes_.push_back(std::make_unique<BoundedQueue<Chunk>>(parts.config.queue_capacity));
     lanes_.back()->set_space_listener([this] { wake(); });
   }
-  const Protocol protocol = listener_->protocol();
+  const Protocol protocol = listener.protocol();
   for (unsigned i = 0; i < threads.receive; ++i) {
     replies_.push_back(std::make_unique<BoundedQueue<Reply>>(replies_max(parts.config, protocol)));
     receivers_.push_back(std::make_unique<Receiver>(receiver_options(parts, protocol, i), shared_,
-                                                    listener_->sockets(), *replies_[i]));
+                                                    listener.sockets(), *replies_[i]));
   }
 }
 

@@ -26,7 +26,8 @@ class Reception {
     const std::atomic<bool>& pause_reading;
     std::uint64_t memory_bytes = 0;
   };
-  Reception(const Parts& parts, std::unique_ptr<Listener> listener);
+  // `listener` outlives it.
+  Reception(const Parts& parts, Listener& listener);
   // Its threads and queues, under names that begin with `scope`.
   void add_to(Pipeline& pipeline, const std::string& scope);
 
@@ -38,13 +39,10 @@ class Reception {
 
   [[nodiscard]] std::size_t lanes() const { return lanes_.size(); }
   BoundedQueue<Chunk>& lane(std::size_t index) { return *lanes_[index]; }
-  [[nodiscard]] Listener& listener() { return *listener_; }
-  [[nodiscard]] const Listener& listener() const { return *listener_; }
   [[nodiscard]] const MemoryBudget& memory() const { return memory_; }
   [[nodiscard]] std::vector<QueueLevel> queues() const;
 
  private:
-  std::unique_ptr<Listener> listener_;
   MemoryBudget memory_;
   ReceiveShared shared_;
   std::vector<LaneOutbox::Lane> lanes_;

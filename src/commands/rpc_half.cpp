@@ -4,9 +4,8 @@
 
 namespace sluice {
 
-RpcHalf::RpcHalf(const Config& config, const Clock& clock, std::unique_ptr<Listener> listener)
-    : reception_({config, clock, books_, never_pauses_, config.rpc_memory_bytes()},
-                 std::move(listener)) {
+RpcHalf::RpcHalf(const Config& config, const Clock& clock, Listener& listener)
+    : reception_({config, clock, books_, never_pauses_, config.rpc_memory_bytes()}, listener) {
   const std::string scope = "rpc.";
   reception_.add_to(pipeline_, scope);
   RpcFrameOptions options;

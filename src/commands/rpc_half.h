@@ -18,7 +18,8 @@ namespace sluice {
 
 class RpcHalf {
  public:
-  RpcHalf(const Config& config, const Clock& clock, std::unique_ptr<Listener> listener);
+  // All outlive it.
+  RpcHalf(const Config& config, const Clock& clock, Listener& listener);
 
   void start() { pipeline_.start(); }
   // Accepts nothing more, answers what was received, closes. Does not wait.
@@ -26,8 +27,6 @@ class RpcHalf {
 
   [[nodiscard]] Pipeline& pipeline() { return pipeline_; }
   [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
-  [[nodiscard]] Listener& listener() { return reception_.listener(); }
-  [[nodiscard]] const Listener& listener() const { return reception_.listener(); }
   [[nodiscard]] const MemoryBudget& memory() const { return reception_.memory(); }
   [[nodiscard]] const Books& books() const { return books_; }
   [[nodiscard]] std::vector<QueueLevel> queues() const { return reception_.queues(); }

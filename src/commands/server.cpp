@@ -110,11 +110,17 @@ int Server::open_rpc() {
   if (!config_.serves("rpc")) {
     return kExitClean;
   }
-  return open_listener_of(rpc_listener_, config_, Protocol::rpc, passed_, filesystem_,
-                          clock_.wall_now());
+  const int refused = open_listener_of(rpc_listener_, config_, Protocol::rpc, passed_, filesystem_,
+                                       clock_.wall_now());
+  if (refused == kExitClean) {
+    rpc_ = std::make_unique<RpcHalf>(config_, clock_, *rpc_listener_);
+  }
+  return refused;
 }
 
+// The last: its threads look at all that is opened before.
 int Server::open_admin() {
+  started_at_ = clock_.wall_now();
   add_reports();
   auto admin = AdminServer::start({config_.admin_host, config_.admin_port}, reports_, conditions_);
   if (!admin) {
@@ -125,13 +131,11 @@ int Server::open_admin() {
 }
 
 void Server::start() {
-  started_at_ = clock_.wall_now();
   bytes_seen_at_ = clock_.now();
   for (const auto& stream : streams_) {
     stream->start();
   }
-  if (rpc_listener_ != nullptr) {
-    rpc_ = std::make_unique<RpcHalf>(config_, clock_, std::move(rpc_listener_));
+  if (rpc_ != nullptr) {
     rpc_->start();
   }
   const std::string admin =
@@ -153,7 +157,7 @@ std::vector<const Listener*> Server::listeners() const {
     all.push_back(&stream->listener());
   }
   if (rpc_ != nullptr) {
-    all.push_back(&rpc_->listener());
+    all.push_back(rpc_listener_.get());
   }
   return all;
 }
@@ -259,6 +263,13 @@ void Server::raise_reload_failure(const Error& error) {
 }
 
 void Server::reload() {
+  // Whatever the settings are now: logrotate has renamed the file.
+  for (const auto& stream : streams_) {
+    stream->reopen_log();
+  }
+  if (credentials_) {
+    credentials_->provider().reread();
+  }
   auto sources = read_config_sources(config_path_);
   auto config = sources ? load_config(*sources) : Result<Config>(sources.error());
   if (!config) {
@@ -272,16 +283,13 @@ void Server::reload() {
     reloaded = reloaded ? std::move(status) : std::move(reloaded);
   }
   if (rpc_ != nullptr) {
-    Status status = rpc_->listener().load_rules(*config, filesystem_, clock_.wall_now());
+    Status status = rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now());
     reloaded = reloaded ? std::move(status) : std::move(reloaded);
   }
   if (reloaded) {
     conditions_.clear("configuration");
   } else {
     raise_reload_failure(reloaded.error());
-  }
-  if (credentials_) {
-    credentials_->provider().reread();
   }
   log::set_level(config->log_level);
   log::info("configuration reloaded", {{"path", config_path_}});

@@ -74,7 +74,7 @@ class Server {
   std::unique_ptr<ConfiguredCredentials> credentials_;  // of S3 stores; outlives them
   PassedSockets passed_;                                // from systemd
   std::vector<std::unique_ptr<StreamServer>> streams_;
-  std::unique_ptr<Listener> rpc_listener_;  // until the half takes it
+  std::unique_ptr<Listener> rpc_listener_;
   std::unique_ptr<RpcHalf> rpc_;
   std::uint64_t bytes_seen_ = 0;
   MonotonicTime bytes_seen_at_{};

@@ -121,8 +121,7 @@ int StreamServer::open_listener() {
 }
 
 Status StreamServer::reload(const Config& config) {
-  wanted_.emplace_back(ReopenLog{});
-  return ingest_->listener().load_rules(config, shared_.filesystem, shared_.clock.wall_now());
+  return listener_->load_rules(config, shared_.filesystem, shared_.clock.wall_now());
 }
 
 void StreamServer::start() {
@@ -132,7 +131,7 @@ void StreamServer::start() {
     ingest_ = std::make_unique<IngestHalf>(
         IngestHalf::Parts{shared_.config, own_, shared_.clock, *stream_, books_, conditions_,
                           pause_reading_, *prepared_, egress_link_, object_ratio_, log_.get()},
-        std::move(listener_));
+        *listener_);
   }
   build_egress();
   ingest_->start();

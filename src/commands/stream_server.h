@@ -56,7 +56,8 @@ class StreamServer {
   // A turn of the main thread. False: it cannot go on, failure() says why.
   bool watch(MonotonicTime now);
   void seal_now() { wanted_.emplace_back(SealNow{}); }
-  // SIGHUP: who is let in, as `config` says now, and the log file. On an error the old rules stay.
+  // SIGHUP: the log file; and who is let in, as `config` says now. On an error the old rules stay.
+  void reopen_log() { wanted_.emplace_back(ReopenLog{}); }
   Status reload(const Config& config);
   // Accepts nothing more, brings everything to the disk. Does not wait.
   void stop_ingest() { ingest_->stop(); }
@@ -75,9 +76,7 @@ class StreamServer {
   [[nodiscard]] const StreamConfig& config() const { return own_; }
   [[nodiscard]] const Books& books() const { return books_; }
   [[nodiscard]] const std::string& objects() const { return objects_; }
-  [[nodiscard]] const Listener& listener() const {
-    return ingest_ == nullptr ? *listener_ : ingest_->listener();
-  }
+  [[nodiscard]] const Listener& listener() const { return *listener_; }
 
   // Thread-safe, also while egress is rebuilt.
   void with_halves(const std::function<void(const HalvesOf&)>& look) const;
@@ -102,7 +101,7 @@ class StreamServer {
   std::unique_ptr<ObjectStore> store_;  // until egress takes it
   std::string objects_;                 // what it is called
   std::unique_ptr<SpoolLog> log_;
-  std::unique_ptr<Listener> listener_;  // until ingest takes it
+  std::unique_ptr<Listener> listener_;
   EgressLink egress_link_;
   std::unique_ptr<BoundedQueue<PreparedSegment>> prepared_;
   // The admin server's threads look at the halves while egress is rebuilt.

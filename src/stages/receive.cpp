@@ -54,6 +54,7 @@ Status Receiver::run(Outbox<Chunk>& lanes, const std::stop_token& stop) {
       serve(event);
     }
     take_replies();
+    give_up_writing_to_all(shared_.clock.now());
     resume_stalled();
   }
   reset_all_feeds();

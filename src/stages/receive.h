@@ -164,6 +164,8 @@ class Receiver {
   void forget(Feed& feed);
   void sweep(MonotonicTime now);
   void sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds elapsed);
+  bool give_up_writing(Feed& feed, MonotonicTime now, std::chrono::nanoseconds patience);
+  void give_up_writing_to_all(MonotonicTime now);
   void end_all_feeds();
   void reset_all_feeds();
 

@@ -127,20 +127,40 @@ void Receiver::sweep(MonotonicTime now) {
   }
 }
 
+// True where the peer has taken nothing for so long; then the feed may be gone.
+bool Receiver::give_up_writing(Feed& feed, MonotonicTime now, std::chrono::nanoseconds patience) {
+  if (!feed.write_blocked || now - feed.write_progress_at < patience) {
+    return false;
+  }
+  log::limited(
+      log::Level::warning, "replies not taken",
+      {{"peer", to_string(feed.connection->peer)}, {"bytes", feed.replies.backlog_bytes()}});
+  feed.replies.drop();
+  feed.write_blocked = false;
+  if (feed.end == ConnectionEnd::open) {
+    end_feed(feed, ConnectionEnd::timed_out);
+    return true;
+  }
+  feed.socket.close_with_reset();
+  if (feed.closing) {
+    close_feed(feed, *feed.closing);
+  }
+  return true;
+}
+
+// While we are stopping: who takes no replies must not keep the others from the store.
+void Receiver::give_up_writing_to_all(MonotonicTime now) {
+  constexpr int kPatienceShare = 4;
+  const std::chrono::nanoseconds patience =
+      std::min(options_.reply_timeout, options_.drain_timeout / kPatienceShare);
+  for (auto next = feeds_.begin(); next != feeds_.end();) {
+    (void)give_up_writing((next++)->second, now, patience);
+  }
+}
+
 void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds elapsed) {
-  if (feed.write_blocked && now - feed.write_progress_at >= options_.reply_timeout) {
-    log::limited(
-        log::Level::warning, "replies not taken",
-        {{"peer", to_string(feed.connection->peer)}, {"bytes", feed.replies.backlog_bytes()}});
-    feed.replies.drop();
-    feed.write_blocked = false;
-    if (feed.end == ConnectionEnd::open) {
-      return end_feed(feed, ConnectionEnd::timed_out);
-    }
-    feed.socket.close_with_reset();
-    if (feed.closing) {
-      return close_feed(feed, *feed.closing);
-    }
+  if (give_up_writing(feed, now, options_.reply_timeout)) {
+    return;
   }
   if (feed.end != ConnectionEnd::open || feed.stall != Stall::none) {
     return;  // only time in which we were reading counts

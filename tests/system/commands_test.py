@@ -33,7 +33,6 @@ def test_bad_settings_exit_2_and_say_why(scratch):
             ({"PORT": "http"}, 'PORT (environment) is "http", but must be a port'),
             ({"MEMORY_MAX_BYTES": "4MiB"}, "set MEMORY_MAX_BYTES to at least 8MiB"),
             ({"MAX_FILE_SIZE": "5GiB"}, "SPOOL_MAX_BYTES"),
-            ({"PROTOCOLS": "logs"}, "this version serves xml only"),
             ({"OUTPUT_DIR": "", "PREFIX": "x/"}, "neither BUCKET_NAME nor OUTPUT_DIR"),
             ({"BUCKET_NAME": "b-1", "AWS_ACCESS_KEY_ID": "AKIA"}, "AWS_SECRET_ACCESS_KEY is not"),
             ({"BUCKET_NAME": "b-1", "AWS_SECRET_ACCESS_KEY": "canary"}, "AWS_ACCESS_KEY_ID is not")]:

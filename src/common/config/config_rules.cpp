@@ -11,6 +11,9 @@ namespace sluice {
 
 namespace {
 
+// RpcConnection's, which no setting raises.
+constexpr std::uint64_t kRpcMessageBytesMax = 16 * kMiB;
+
 void check_store(const Config& config, std::vector<std::string>& complaints) {
   if (!config.uses_s3()) {
     if (explicitly_set(config, "OUTPUT_DIR")) {
@@ -117,14 +120,31 @@ void check_listeners(const Config& config, std::vector<std::string>& complaints)
   }
 }
 
+// That an event of so many bytes gets through a share of the memory: it is held twice at worst, and
+// what is in flight besides.
+void check_share(const Config& config, std::uint64_t share, std::uint64_t event_bytes,
+                 std::vector<std::string>& complaints) {
+  constexpr std::uint64_t kEventsInShare = 4;
+  if (share >= kEventsInShare * event_bytes) {
+    return;
+  }
+  const std::uint64_t parts =
+      (config.memory_bytes_max + share - 1) / std::max<std::uint64_t>(1, share);
+  complaints.push_back("MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
+                       " is too small for MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
+                       ": set MEMORY_MAX_BYTES to at least " +
+                       bytes_text(parts * kEventsInShare * event_bytes) +
+                       " or MAX_MESSAGE_SIZE to at most " +
+                       bytes_text(config.memory_bytes_max / (parts * kEventsInShare)));
+}
+
 void check_sizes(const Config& config, std::vector<std::string>& complaints) {
-  const std::uint64_t ingest_least = 4 * config.event_bytes_max;
-  if (config.ingest_memory_bytes() < ingest_least) {
-    complaints.push_back(
-        "MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
-        " is too small for MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
-        ": set MEMORY_MAX_BYTES to at least " + bytes_text(2 * ingest_least) +
-        " or MAX_MESSAGE_SIZE to at most " + bytes_text(config.memory_bytes_max / 8));
+  if (!config.streams().empty()) {
+    check_share(config, config.ingest_memory_bytes(), config.event_bytes_max, complaints);
+  }
+  if (config.serves("rpc")) {
+    check_share(config, config.rpc_memory_bytes(),
+                std::min<std::uint64_t>(config.event_bytes_max, kRpcMessageBytesMax), complaints);
   }
   const std::uint64_t segment_most = config.spool_bytes_max / 8;
   if (config.segment_bytes_max > segment_most) {
@@ -204,12 +224,25 @@ std::vector<std::string> config_warnings(const Config& config) {
     warnings.push_back("S3_STORAGE_CLASS=" + config.s3_storage_class +
                        ": objects have to be restored before anything can load them");
   }
+  const bool of_logs = config.serves("logs") && config.logs_upload;
   if (config.quarantine_prefix.starts_with(config.prefix)) {
     warnings.push_back("QUARANTINE_PREFIX=" + config.quarantine_prefix + " lies under PREFIX=" +
                        config.prefix + ": whatever loads from PREFIX will see rejected bytes too");
   }
-  for (const auto& [name, prefix] : {std::pair("PREFIX", config.prefix),
-                                     std::pair("QUARANTINE_PREFIX", config.quarantine_prefix)}) {
+  if (of_logs && config.quarantine_prefix.starts_with(config.logs_prefix)) {
+    warnings.push_back("QUARANTINE_PREFIX=" + config.quarantine_prefix +
+                       " lies under LOGS_PREFIX=" + config.logs_prefix +
+                       ": whatever loads from LOGS_PREFIX will see rejected bytes too");
+  }
+  if (of_logs && config.serves("xml") &&
+      (config.logs_prefix.starts_with(config.prefix) ||
+       config.prefix.starts_with(config.logs_prefix))) {
+    warnings.push_back("LOGS_PREFIX=" + config.logs_prefix + " and PREFIX=" + config.prefix +
+                       " lie in each other: whatever loads from one of them will see both streams");
+  }
+  for (const auto& [name, prefix] :
+       {std::pair("PREFIX", config.prefix), std::pair("LOGS_PREFIX", config.logs_prefix),
+        std::pair("QUARANTINE_PREFIX", config.quarantine_prefix)}) {
     if (!prefix.empty() && !prefix.ends_with('/')) {
       warnings.push_back(std::string(name) + "=" + prefix +
                          " does not end in '/': it becomes the beginning of file names, not a "

@@ -38,6 +38,16 @@ TEST_CASE("segments_that_are_only_a_header_are_not_waited_for") {
   CHECK(*segments == std::set<SegmentId>{kFirst});
 }
 
+TEST_CASE("segments_of_both_streams_are_waited_for_and_one_may_have_none") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  put(scratch.path() / "logs" / ("seg-" + to_string(kSecond) + ".wal"),
+      std::string(kRecordsBegin + 1, 'x'));
+  const auto segments = segments_with_records(filesystem, scratch.path());
+  REQUIRE(segments);
+  CHECK(*segments == std::set<SegmentId>{kSecond});
+}
+
 TEST_CASE("keys_come_from_the_newest_ledgers_and_torn_lines_are_left_for_later") {
   const ScratchDirectory scratch;
   PosixFilesystem filesystem;

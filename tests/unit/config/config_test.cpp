@@ -222,6 +222,15 @@ TEST_CASE("sizes_that_cannot_work_together_are_refused_with_what_to_set") {
   CHECK(holds(error_of(load({{"MEMORY_MAX_BYTES", "7MiB"}})),
               "set MEMORY_MAX_BYTES to at least 8MiB"));
   CHECK(load({{"MEMORY_MAX_BYTES", "8MiB"}}));
+  for (const auto& [protocols, least] :
+       {std::pair("xml,logs", "16MiB"), std::pair("rpc", "4MiB"), std::pair("xml,rpc", "32MiB"),
+        std::pair("logs,rpc", "32MiB")}) {
+    CAPTURE(protocols);
+    const Environment less{{"PROTOCOLS", protocols}, {"MEMORY_MAX_BYTES", "3MiB"}};
+    CHECK(holds(error_of(load(less)), std::string("set MEMORY_MAX_BYTES to at least ") + least));
+    CHECK(load({{"PROTOCOLS", protocols}, {"MEMORY_MAX_BYTES", least}}));
+  }
+  CHECK(load({{"PROTOCOLS", "rpc"}, {"MAX_MESSAGE_SIZE", "17MiB"}, {"MEMORY_MAX_BYTES", "64MiB"}}));
   CHECK(
       holds(error_of(load({{"MAX_FILE_SIZE", "2GiB"}})), "set SPOOL_MAX_BYTES to at least 16GiB"));
   CHECK(load({{"MAX_FILE_SIZE", "2GiB"}, {"SPOOL_MAX_BYTES", "16GiB"}}));
@@ -315,6 +324,20 @@ TEST_CASE("settings_without_effect_are_warned_about") {
   CHECK(holds(warning({{"COMPRESSION_LEVEL", "3"}}), "COMPRESSION_LEVEL has no effect"));
   CHECK(holds(warning({{"QUARANTINE_PREFIX", "xml-events/bad/"}}), "lies under PREFIX"));
   CHECK(holds(warning({{"PREFIX", "events"}, {"OUTPUT_DIR", "/x"}}), "does not end in '/'"));
+}
+
+TEST_CASE("prefixes_that_lie_in_each_other_are_warned_about") {
+  const auto warned = [](const char* protocols, const char* logs, const char* quarantine) {
+    const auto config =
+        load({{"PROTOCOLS", protocols}, {"LOGS_PREFIX", logs}, {"QUARANTINE_PREFIX", quarantine}});
+    REQUIRE(config);
+    return config->warnings.size();
+  };
+  CHECK(warned("xml,logs", "logs/", "quarantine/") == 0);
+  CHECK(warned("xml,logs", "logs/", "logs/bad/") == 1);
+  CHECK(warned("xml,logs", "xml-events/logs/", "quarantine/") == 1);
+  CHECK(warned("logs", "xml-events/logs/", "quarantine/") == 0);
+  CHECK(warned("xml,logs", "logs", "quarantine/") == 1);
 }
 
 TEST_CASE("settings_of_listeners_that_need_each_other_are_asked_for_together") {

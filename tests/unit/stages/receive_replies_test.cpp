@@ -165,6 +165,31 @@ TEST_CASE("n6_who_reads_no_answers_is_read_no_more_and_closed_after_the_reply_ti
   CHECK(running.wait_until([&] { return running.limits.connections() == 0; }));
 }
 
+TEST_CASE("p1_who_reads_no_answers_does_not_hold_up_a_stop") {
+  Running::Setup setup = of(Protocol::logs);
+  setup.receiver.drain_timeout = 40s;
+  Running running(setup);
+  auto client = running.client();
+  REQUIRE(client.send("x"));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  const ConnectionPtr connection = chunk->connection;
+  running.reply(*chunk, std::string(kMiB, static_cast<char>(LogVerdict::missing_fields)));
+  REQUIRE(running.wait_until([&] { return connection->chunks_in_flight.load() == 0; }));
+  running.thread.request_stop();
+  Chunk last;
+  (void)running.read_to_end(last);
+  CHECK(last.end == ConnectionEnd::shutdown);
+  running.answer(last, true);
+  running.clock.advance(11s);
+  CHECK(running.wait_until([&] {
+    running.receiver.wake();
+    return running.limits.connections() == 0;
+  }));
+  running.clock.advance(40s);
+  running.receiver.wake();
+}
+
 TEST_CASE("n6_chunks_that_are_not_answered_are_no_more_than_there_may_be") {
   Running::Setup setup = of(Protocol::logs);
   setup.receiver.chunks_in_flight_max = 2;
