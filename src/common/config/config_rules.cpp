@@ -117,14 +117,25 @@ void check_listeners(const Config& config, std::vector<std::string>& complaints)
   }
 }
 
+// How often MAX_MESSAGE_SIZE has to fit into MEMORY_MAX_BYTES: four times into each share that is
+// read into, of which rpc's beside streams is the smallest.
+std::uint64_t events_in_memory(const Config& config) {
+  constexpr std::uint64_t kInShare = 4;
+  const std::uint64_t streams = config.streams().size();
+  if (!config.serves("rpc")) {
+    return 2 * streams * kInShare;
+  }
+  return streams == 0 ? kInShare : config.memory_bytes_max / config.rpc_memory_bytes() * kInShare;
+}
+
 void check_sizes(const Config& config, std::vector<std::string>& complaints) {
-  const std::uint64_t ingest_least = 4 * config.event_bytes_max;
-  if (config.ingest_memory_bytes() < ingest_least) {
+  const std::uint64_t events = events_in_memory(config);
+  if (config.memory_bytes_max < events * config.event_bytes_max) {
     complaints.push_back(
         "MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
         " is too small for MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
-        ": set MEMORY_MAX_BYTES to at least " + bytes_text(2 * ingest_least) +
-        " or MAX_MESSAGE_SIZE to at most " + bytes_text(config.memory_bytes_max / 8));
+        ": set MEMORY_MAX_BYTES to at least " + bytes_text(events * config.event_bytes_max) +
+        " or MAX_MESSAGE_SIZE to at most " + bytes_text(config.memory_bytes_max / events));
   }
   const std::uint64_t segment_most = config.spool_bytes_max / 8;
   if (config.segment_bytes_max > segment_most) {
@@ -173,7 +184,7 @@ void apply_dependent_defaults(Config& config) {
   if (explicitly_set(config, "RATE_LIMIT_ENABLED")) {
     config.logs_rate_limit_enabled = config.rate_limit_enabled;
   }
-  if (!explicitly_set(config, "BLOCK_BYTES")) {
+  if (!explicitly_set(config, "BLOCK_BYTES") && !config.streams().empty()) {
     // Two blocks at least must fit, or the stages of egress would wait for each other.
     constexpr std::uint64_t kBlockBytesLeast = 64 * kKiB;
     while (config.block_bytes > kBlockBytesLeast &&
@@ -218,7 +229,7 @@ std::vector<std::string> config_warnings(const Config& config) {
   }
   // A block is one record at least, and a record one event.
   const std::uint64_t block_most = std::max(config.block_bytes, config.event_bytes_max);
-  if (block_cost(config, block_most) > config.egress_memory_bytes()) {
+  if (!config.streams().empty() && block_cost(config, block_most) > config.egress_memory_bytes()) {
     warnings.push_back(
         "a block of " + bytes_text(block_most) + " may need " +
         std::to_string(block_cost(config, block_most) / kMiB + 1) +
