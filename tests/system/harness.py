@@ -88,6 +88,7 @@ class Server:
         self.process = None
         self.forget_ports()
         self.wrapper = ()  # a command that ends by executing what follows it
+        self.passed_descriptors = ()
         self.file_size_signal = True  # False: a write past RLIMIT_FSIZE fails, and does not kill
 
     @property
@@ -113,7 +114,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*self.wrapper, SLUICE, *(arguments or ("run",))], env=self.environment(), cwd=self.directory,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                restore_signals=self.file_size_signal)
+                restore_signals=self.file_size_signal, pass_fds=self.passed_descriptors)
         return self
 
     def start(self):

@@ -2,6 +2,7 @@
 reply, byte for byte and in order, however the bytes are cut."""
 import itertools
 import json
+import os
 import random
 
 import harness
@@ -9,6 +10,7 @@ from log_clients import (FILTERED, INVALID, LIMITED, MISSING, NO_OBJECT, RECEIVE
                          half_close, log_line, logged, logs_server, read_replies, reset,
                          stored_lines, stored_messages)
 
+SEED = int(os.environ.get("SLUICE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # A line of each kind, and what it is answered.
 KINDS = (
@@ -177,9 +179,8 @@ def test_j1_a_last_line_without_its_end_is_not_kept_at_a_reset(scratch):
 
 
 def test_a_thousand_pipelined_lines_of_all_kinds_are_answered_in_order(scratch):
-    seed = random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    print(f"SLUICE_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
     server = logs_server(scratch, RATE_LIMIT_ENABLED="true", RATE_LIMIT_MAX_REQUESTS=900).start()
     lines, wanted, kept = [], [], []
     for number in range(1000):

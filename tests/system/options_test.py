@@ -1,7 +1,7 @@
 """Every option that `sluice config` prints has an effect that is seen from outside.
 
-A function check_<option in lower case> for each, here or in s3_options.py; a new option without one
-is a failing test.
+A function check_<option in lower case> for each, here, in s3_options.py or in listener_options.py;
+a new option without one is a failing test.
 """
 import json
 import os
@@ -17,6 +17,7 @@ import zlib
 
 import evidence
 import harness
+import listener_options
 import s3_options
 from s3_options import refused, through_s3
 
@@ -72,10 +73,6 @@ def check_thread_count(scratch, setting, name):
 
 
 # ---- listening
-
-
-def check_protocols(scratch):
-    refused(scratch, 2, "PROTOCOLS", PROTOCOLS="smoke-signals")
 
 
 def check_bind_host(scratch):
@@ -716,8 +713,9 @@ def check_sluice_log_level(scratch):
 
 
 CHECKS = {name.removeprefix("check_").upper(): function
-          for name, function in (globals() | vars(s3_options)).items()
-          if name.startswith("check_") and name not in ("check_thread_count", "check_key_file")}
+          for name, function in (globals() | vars(s3_options) | vars(listener_options)).items()
+          if name.startswith("check_") and name not in (
+              "check_thread_count", "check_key_file", "check_host", "check_port_of")}
 
 
 def printed_options():

@@ -193,7 +193,7 @@ void apply_dependent_defaults(Config& config) {
   if (explicitly_set(config, "RATE_LIMIT_ENABLED")) {
     config.logs_rate_limit_enabled = config.rate_limit_enabled;
   }
-  if (!explicitly_set(config, "BLOCK_BYTES")) {
+  if (!explicitly_set(config, "BLOCK_BYTES") && !config.streams().empty()) {
     // Two blocks at least must fit, or the stages of egress would wait for each other.
     constexpr std::uint64_t kBlockBytesLeast = 64 * kKiB;
     while (config.block_bytes > kBlockBytesLeast &&
@@ -251,7 +251,7 @@ std::vector<std::string> config_warnings(const Config& config) {
   }
   // A block is one record at least, and a record one event.
   const std::uint64_t block_most = std::max(config.block_bytes, config.event_bytes_max);
-  if (block_cost(config, block_most) > config.egress_memory_bytes()) {
+  if (!config.streams().empty() && block_cost(config, block_most) > config.egress_memory_bytes()) {
     warnings.push_back(
         "a block of " + bytes_text(block_most) + " may need " +
         std::to_string(block_cost(config, block_most) / kMiB + 1) +

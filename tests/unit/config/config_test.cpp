@@ -240,6 +240,23 @@ TEST_CASE("sizes_that_cannot_work_together_are_refused_with_what_to_set") {
               "must be 0 to 3 with COMPRESSION=gzip"));
 }
 
+TEST_CASE("the_largest_event_fits_four_times_into_the_share_of_whatever_is_served") {
+  const std::map<std::string, std::string> least{{"xml", "8MiB"},       {"logs", "8MiB"},
+                                                 {"xml,logs", "16MiB"}, {"rpc", "4MiB"},
+                                                 {"xml,rpc", "32MiB"},  {"xml,logs,rpc", "32MiB"}};
+  for (const auto& [protocols, memory] : least) {
+    CAPTURE(protocols);
+    const auto config = load({{"PROTOCOLS", protocols}, {"MEMORY_MAX_BYTES", memory}});
+    REQUIRE(config);
+    CHECK((config->streams().empty() || config->ingest_memory_bytes() >= 4 * kMiB));
+    CHECK((!config->serves("rpc") || config->rpc_memory_bytes() >= 4 * kMiB));
+    const std::string less = std::to_string(config->memory_bytes_max - 16);
+    CHECK(holds(error_of(load({{"PROTOCOLS", protocols}, {"MEMORY_MAX_BYTES", less}})),
+                "set MEMORY_MAX_BYTES to at least " + memory));
+  }
+  CHECK(load({{"PROTOCOLS", "rpc"}, {"MEMORY_MAX_BYTES", "4MiB"}})->warnings.empty());
+}
+
 TEST_CASE("blocks_shrink_with_the_memory_unless_they_are_set") {
   CHECK(load({})->block_bytes == 4 * kMiB);
   CHECK(load({{"MEMORY_MAX_BYTES", "64MiB"}})->block_bytes == kMiB);
