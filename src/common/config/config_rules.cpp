@@ -119,7 +119,10 @@ void check_listeners(const Config& config, std::vector<std::string>& complaints)
 
 void check_sizes(const Config& config, std::vector<std::string>& complaints) {
   const std::uint64_t ingest_least = 4 * config.event_bytes_max;
-  if (config.ingest_memory_bytes() < ingest_least) {
+  // Of rpc alone there are no streams, and all memory is its.
+  const std::uint64_t ingest =
+      config.streams().empty() ? config.rpc_memory_bytes() : config.ingest_memory_bytes();
+  if (ingest < ingest_least) {
     complaints.push_back(
         "MEMORY_MAX_BYTES=" + bytes_text(config.memory_bytes_max) +
         " is too small for MAX_MESSAGE_SIZE=" + bytes_text(config.event_bytes_max) +
