@@ -1,6 +1,7 @@
 #include "commands/rotate.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -119,14 +120,19 @@ std::optional<int> running_pid(const Path& spool_dir) {
 }
 
 Result<std::set<SegmentId>> segments_with_records(Filesystem& filesystem, const Path& spool_dir) {
-  const auto listing = list_segments(filesystem, spool_dir / "xml");
-  if (!listing) {
-    return listing.error();
-  }
   std::set<SegmentId> segments;
-  for (const SegmentListing::Segment& segment : listing->segments) {
-    if (segment.bytes > kRecordsBegin) {
-      segments.insert(segment.id);
+  for (const Stream stream : {Stream::xml, Stream::logs}) {
+    const auto listing = list_segments(filesystem, spool_dir / std::string(to_string(stream)));
+    if (!listing && listing.error().code == ENOENT) {
+      continue;  // it was never served here
+    }
+    if (!listing) {
+      return listing.error();
+    }
+    for (const SegmentListing::Segment& segment : listing->segments) {
+      if (segment.bytes > kRecordsBegin) {
+        segments.insert(segment.id);
+      }
     }
   }
   return segments;

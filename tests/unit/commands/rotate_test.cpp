@@ -38,6 +38,21 @@ TEST_CASE("segments_that_are_only_a_header_are_not_waited_for") {
   CHECK(*segments == std::set<SegmentId>{kFirst});
 }
 
+TEST_CASE("segments_of_every_stream_that_was_served_are_waited_for") {
+  const ScratchDirectory scratch;
+  PosixFilesystem filesystem;
+  const auto nothing = segments_with_records(filesystem, scratch.path());
+  REQUIRE(nothing);
+  CHECK(nothing->empty());
+  put(scratch.path() / "logs" / ("seg-" + to_string(kSecond) + ".wal"),
+      std::string(kRecordsBegin + 1, 'x'));
+  CHECK(segments_with_records(filesystem, scratch.path()).value() == std::set<SegmentId>{kSecond});
+  put(scratch.path() / "xml" / ("seg-" + to_string(kFirst) + ".wal"),
+      std::string(kRecordsBegin + 1, 'x'));
+  CHECK(segments_with_records(filesystem, scratch.path()).value() ==
+        std::set<SegmentId>{kFirst, kSecond});
+}
+
 TEST_CASE("keys_come_from_the_newest_ledgers_and_torn_lines_are_left_for_later") {
   const ScratchDirectory scratch;
   PosixFilesystem filesystem;
