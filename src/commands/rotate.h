@@ -27,7 +27,7 @@ int rotate_command(const Config& config, const RotateOptions& options);
 // The pid that holds the lock of this spool; nothing where nobody runs on it.
 std::optional<int> running_pid(const Path& spool_dir);
 
-// The segments of the spool that hold records. Prepared ones are only a header.
+// The segments of the spool that hold records, of all streams. Prepared ones are only a header.
 Result<std::set<SegmentId>> segments_with_records(Filesystem& filesystem, const Path& spool_dir);
 
 // The objects made of these segments, in the ledger's order; looks at its newest generations only.

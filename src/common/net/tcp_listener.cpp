@@ -52,6 +52,10 @@ void apply_keepalive(int fd, const KeepaliveOptions& keepalive) {
              static_cast<int>(std::chrono::milliseconds(silent).count()));
 }
 
+// A reply is whole when it is written, and its client waits for it: with Nagle's algorithm one
+// behind another would wait for the client's acknowledgement, which its kernel may hold for 40 ms.
+void send_at_once(int fd) { set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+
 std::string advice(int code, std::uint16_t port) {
   switch (code) {
     case EADDRINUSE:
@@ -179,6 +183,7 @@ std::variant<TcpListener::Accepted, TcpListener::AcceptFault> TcpListener::accep
   if (fd.valid()) {
     if (peer.storage.ss_family != AF_UNIX) {
       apply_keepalive(fd.get(), keepalive);
+      send_at_once(fd.get());
     }
     return Accepted{TcpSocket(std::move(fd)), to_peer(peer)};
   }

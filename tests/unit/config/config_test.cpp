@@ -396,6 +396,14 @@ TEST_CASE("streams_share_memory_and_uploads_in_equal_parts") {
   CHECK(stream_config(*alone, Stream::xml).upload_concurrency == 8);
 }
 
+TEST_CASE("rpc_alone_has_all_memory_and_starts_with_the_defaults") {
+  const auto config = load({{"PROTOCOLS", "rpc"}});
+  REQUIRE(config);
+  CHECK(config->rpc_memory_bytes() == config->memory_bytes_max);
+  CHECK(holds(error_of(load({{"PROTOCOLS", "rpc"}, {"MEMORY_MAX_BYTES", "3MiB"}})),
+              "too small for MAX_MESSAGE_SIZE"));
+}
+
 TEST_CASE("names_are_unique_and_every_default_is_a_value_that_may_be_written") {
   std::set<std::string_view> names;
   const Config defaults;

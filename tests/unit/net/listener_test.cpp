@@ -224,6 +224,14 @@ TEST_CASE("keepalive_finds_dead_tcp_peers") {
   CHECK(option_of(accepted.socket.fd(), IPPROTO_TCP, TCP_USER_TIMEOUT) == 90'000);
 }
 
+TEST_CASE("a_reply_does_not_wait_for_the_acknowledgement_of_the_one_before_it") {
+  auto listeners = listen_on("127.0.0.1");
+  REQUIRE(listeners);
+  const LoopbackClient client(listeners->front().port());
+  const auto accepted = accept_one(listeners->front());
+  CHECK(option_of(accepted.socket.fd(), IPPROTO_TCP, TCP_NODELAY) == 1);
+}
+
 TEST_CASE("sockets_that_systemd_passes_are_taken_by_name_and_once") {
   auto first = TcpListener::listen("127.0.0.1", 0);
   auto second = TcpListener::listen("127.0.0.1", 0);
