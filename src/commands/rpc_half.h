@@ -29,6 +29,8 @@ class RpcHalf {
   [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
   [[nodiscard]] const MemoryBudget& memory() const { return reception_.memory(); }
   [[nodiscard]] const Books& books() const { return books_; }
+  // What its threads, queues and memory are named with: "rpc.".
+  [[nodiscard]] const std::string& scope() const { return scope_; }
   [[nodiscard]] std::vector<QueueLevel> queues() const { return reception_.queues(); }
 
  private:
@@ -46,6 +48,7 @@ class RpcHalf {
     Reception& reception_;
   };
 
+  const std::string scope_ = "rpc.";
   Books books_;
   std::atomic<bool> never_pauses_{false};
   // In the order of construction; the pipeline goes first when this dies.

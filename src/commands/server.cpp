@@ -286,12 +286,12 @@ void Server::reload() {
     Status status = rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now());
     reloaded = reloaded ? std::move(status) : std::move(reloaded);
   }
-  if (reloaded) {
-    conditions_.clear("configuration");
-  } else {
-    raise_reload_failure(reloaded.error());
-  }
   log::set_level(config->log_level);
+  if (!reloaded) {
+    raise_reload_failure(reloaded.error());
+    return;
+  }
+  conditions_.clear("configuration");
   log::info("configuration reloaded", {{"path", config_path_}});
 }
 
@@ -354,12 +354,19 @@ int Server::fail() {
 }
 
 void Server::log_totals(std::string_view event) const {
-  std::uint64_t difference = rpc_ == nullptr ? 0 : difference_at_end(rpc_->books());
+  std::uint64_t difference = 0;
+  std::uint64_t connections = total(&Books::connections_opened);
+  std::uint64_t bytes = total(&Books::bytes_received);
+  if (rpc_ != nullptr) {
+    difference = difference_at_end(rpc_->books());
+    connections += rpc_->books().connections_opened.load();
+    bytes += rpc_->books().bytes_received.load();
+  }
   for (const auto& stream : streams_) {
     difference += difference_at_end(stream->books());
   }
-  log::info(event, {{"connections", total(&Books::connections_opened)},
-                    {"bytes", total(&Books::bytes_received)},
+  log::info(event, {{"connections", connections},
+                    {"bytes", bytes},
                     {"events", total(&Books::events_framed)},
                     {"malformed", total(&Books::malformed_framed)},
                     {"uploaded", total(&Books::events_uploaded)},
@@ -370,9 +377,12 @@ void Server::log_totals(std::string_view event) const {
                     {"difference", difference}});
 }
 
-void Server::for_each_stream(const std::function<void(const HalvesOf&)>& look) const {
+void Server::for_each_half(const std::function<void(const HalvesOf&)>& look) const {
   for (const auto& stream : streams_) {
     stream->with_halves(look);
+  }
+  if (rpc_ != nullptr) {
+    look({rpc_->scope(), nullptr, nullptr, rpc_.get()});
   }
 }
 
@@ -416,12 +426,12 @@ void Server::add_reports() {
   });
   reports_.add_section("memory", [this] {
     json memory = json::object();
-    for_each_stream([&](const HalvesOf& halves) { memory.update(memory_to_json(halves)); });
+    for_each_half([&](const HalvesOf& halves) { memory.update(memory_to_json(halves)); });
     return memory;
   });
   const auto joined = [this](json (*of)(const HalvesOf&)) {
     json all = json::array();
-    for_each_stream([&](const HalvesOf& halves) {
+    for_each_half([&](const HalvesOf& halves) {
       for (json& one : of(halves)) {
         all.push_back(std::move(one));
       }
@@ -440,7 +450,7 @@ void Server::add_metrics(MetricsPage& page) const {
     page.gauge("sluice_oldest_event_age_seconds", "age of the oldest event not uploaded",
                {{"stream", std::string(to_string(name))}}, stream->oldest_event_age_seconds());
   }
-  for_each_stream([&](const HalvesOf& halves) { add_half_metrics(page, halves); });
+  for_each_half([&](const HalvesOf& halves) { add_half_metrics(page, halves); });
   for (const Listener* listener : listeners()) {
     const MetricsPage::Labels labels{{"listener", std::string(to_string(listener->protocol()))}};
     page.gauge("sluice_connections", "open connections", labels,

@@ -60,8 +60,8 @@ class Server {
   [[nodiscard]] std::string objects() const;
   [[nodiscard]] std::uint64_t total(Books::Counter Books::*counter) const;
   void log_totals(std::string_view event) const;
-  // Of every stream's halves.
-  void for_each_stream(const std::function<void(const HalvesOf&)>& look) const;
+  // Of every stream's halves, and rpc's.
+  void for_each_half(const std::function<void(const HalvesOf&)>& look) const;
 
   const Config& config_;
   const std::string config_path_;

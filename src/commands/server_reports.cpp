@@ -25,6 +25,9 @@ std::vector<QueueLevel> queues_of(const HalvesOf& halves) {
       levels.push_back(std::move(level));
     }
   }
+  if (halves.rpc != nullptr) {
+    levels = halves.rpc->queues();
+  }
   for (QueueLevel& level : levels) {
     level.name.insert(0, halves.scope);
   }
@@ -41,6 +44,9 @@ nlohmann::json memory_to_json(const HalvesOf& halves) {
   if (halves.egress != nullptr) {
     memory[halves.scope + "egress"] = memory_of(halves.egress->memory());
   }
+  if (halves.rpc != nullptr) {
+    memory[halves.scope + "ingest"] = memory_of(halves.rpc->memory());
+  }
   return memory;
 }
 
@@ -55,9 +61,9 @@ nlohmann::json queues_to_json(const HalvesOf& halves) {
 nlohmann::json threads_to_json(const HalvesOf& halves) {
   nlohmann::json threads = nlohmann::json::array();
   const MonotonicTime now = std::chrono::steady_clock::now();
-  for (const Pipeline* pipeline :
-       {halves.ingest == nullptr ? nullptr : &halves.ingest->pipeline(),
-        halves.egress == nullptr ? nullptr : &halves.egress->pipeline()}) {
+  for (const Pipeline* pipeline : {halves.ingest == nullptr ? nullptr : &halves.ingest->pipeline(),
+                                   halves.egress == nullptr ? nullptr : &halves.egress->pipeline(),
+                                   halves.rpc == nullptr ? nullptr : &halves.rpc->pipeline()}) {
     if (pipeline != nullptr) {
       for (auto& thread : threads_to_json(*pipeline, now)) {
         threads.push_back(std::move(thread));
@@ -105,6 +111,9 @@ void add_half_metrics(MetricsPage& page, const HalvesOf& halves) {
   }
   if (halves.egress != nullptr) {
     add_memory("egress", halves.egress->memory());
+  }
+  if (halves.rpc != nullptr) {
+    add_memory("ingest", halves.rpc->memory());
   }
 }
 

@@ -8,16 +8,18 @@
 #include "commands/books_page.h"
 #include "commands/egress_half.h"
 #include "commands/ingest_half.h"
+#include "commands/rpc_half.h"
 #include "common/config/stream_config.h"
 #include "common/s3/refreshing_credentials.h"
 
 namespace sluice {
 
-// The halves of one stream, whose `scope` its names begin with (StreamConfig).
+// The halves of one stream, or that of rpc, whose `scope` its names begin with (StreamConfig).
 struct HalvesOf {
   const std::string& scope;
   const IngestHalf* ingest = nullptr;
   const EgressHalf* egress = nullptr;
+  const RpcHalf* rpc = nullptr;  // in their place
 };
 // {"ingest": {"used", "peak", "max"}, "egress": …}
 nlohmann::json memory_to_json(const HalvesOf& halves);

@@ -15,6 +15,9 @@ namespace {
 constexpr std::uint64_t kRpcMessageBytesMax = 16 * kMiB;
 
 void check_store(const Config& config, std::vector<std::string>& complaints) {
+  if (!config.serves("xml") && !(config.serves("logs") && config.logs_upload)) {
+    return;  // nothing is stored
+  }
   if (!config.uses_s3()) {
     if (explicitly_set(config, "OUTPUT_DIR")) {
       return;

@@ -472,3 +472,9 @@ TEST_CASE("docs_configuration_md_is_what_sluice_config_markdown_prints") {
   CHECK_MESSAGE(file == config_markdown(),
                 "run: build/debug/sluice config --markdown > docs/configuration.md");
 }
+
+TEST_CASE("what_stores_nothing_needs_no_store") {
+  CHECK(load({{"PROTOCOLS", "rpc"}, {"PREFIX", "x/"}}));
+  CHECK(load({{"PROTOCOLS", "logs"}, {"LOGS_UPLOAD", "false"}, {"PREFIX", "x/"}}));
+  CHECK(holds(error_of(load({{"PROTOCOLS", "logs"}, {"PREFIX", "x/"}})), "PREFIX is set"));
+}
