@@ -1,8 +1,6 @@
 #include "stages/spool.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "common/base/check.h"
@@ -12,16 +10,8 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kDiskFull = "spool.disk_full";
-constexpr std::string_view kDiskFailing = "spool.disk_failing";
 // Between the records of a group and the end of its segment's allocation.
 constexpr std::uint64_t kAllocationSlackBytes = 256 * kKiB;
-
-bool no_space(const Error& error) { return error.code == ENOSPC || error.code == EDQUOT; }
-
-bool expects_reply(const Batch& batch) {
-  return batch.end != ConnectionEnd::open || !batch.replies.empty();
-}
 
 // A client that waits before it goes on; other ends are only noted.
 bool is_waited_for(const Batch& batch) {
@@ -309,101 +299,6 @@ void Spooler::count_durable() {
     links_.stream.durable_sequence.store(
         sequence_of(current_->id.num, static_cast<std::uint32_t>(current_->writer.pieces() - 1)));
   }
-}
-
-// The lines of what is durable and pending, before they are answered.
-Status Spooler::write_log() {
-  if (to_log_) {
-    if (Status status = links_.log->append(pending_, *to_log_); !status) {
-      return status;
-    }
-    to_log_.reset();
-  }
-  return {};
-}
-
-// Before the current segment is given away.
-Status Spooler::sync_log() {
-  if (links_.log == nullptr) {
-    return {};
-  }
-  return links_.log->sync(sequence_of(current_->id.num, 0) + current_->writer.pieces());
-}
-
-void Spooler::reopen_log() {
-  if (links_.log == nullptr) {
-    return;
-  }
-  if (Status status = links_.log->reopen(); !status) {
-    log::error("log file not reopened", {{"error", status.error().message}});
-  }
-}
-
-// In batch order. Takes everything that is pending with it.
-void Spooler::release_replies(bool durable) {
-  for (Batch& batch : pending_) {
-    if (expects_reply(batch)) {
-      links_.reply({std::move(batch.connection), durable ? std::move(batch.replies) : "", batch.end,
-                    durable, std::move(batch.replies_charge), std::move(batch.in_flight)});
-    }
-  }
-  pending_.clear();
-  pending_bytes_ = 0;
-  somebody_waits_ = false;
-}
-
-void Spooler::drop_pending() {
-  for (const Batch& batch : pending_) {
-    if (!to_log_) {  // else they are in the spool, though nobody is told
-      links_.books.bytes_dropped_unacked += batch.run_bytes;
-      links_.books.pieces_dropped_unacked += batch.pieces.size();
-    }
-  }
-  to_log_.reset();
-  release_replies(false);
-}
-
-Status Spooler::note_trouble(const Error& error, const Path& where) {
-  const bool full = no_space(error);
-  if (!trouble_) {
-    trouble_.emplace();
-  }
-  trouble_->retry_at = now() + options_.retry_interval;
-  if (full) {
-    trouble_->failing_since.reset();
-    links_.conditions.raise(kDiskFull, Conditions::Severity::not_ready,
-                            "the disk of " + where.string() +
-                                " is full: reading stopped, nothing is lost; free some space");
-    return {};
-  }
-  trouble_->failing_since = trouble_->failing_since.value_or(now());
-  links_.conditions.raise(kDiskFailing, Conditions::Severity::not_ready,
-                          "the disk of " + where.string() + " refuses writes (" +
-                              std::generic_category().message(error.code) +
-                              "): reading stopped, trying again each second");
-  if (now() - *trouble_->failing_since >= options_.disk_failure_timeout) {
-    return fatal("spool: the disk failed for too long: " + error.message, error.code);
-  }
-  return {};
-}
-
-void Spooler::end_trouble() {
-  if (trouble_) {
-    trouble_.reset();
-    links_.conditions.clear(kDiskFull);
-    links_.conditions.clear(kDiskFailing);
-  }
-}
-
-Status Spooler::give_up_if_draining() {
-  if (trouble_ && draining_since_ && now() >= *draining_since_ + options_.drain_patience) {
-    log::error("unacknowledged events dropped: the disk takes nothing and we are stopping",
-               {{"batches", pending_.size()}});
-    gave_up_ = true;
-    trouble_.reset();
-    drop_pending();
-  }
-  return {};
 }
 
 // At which the current segment is switched. A ratio that was learnt from little does not make

@@ -77,6 +77,7 @@ class Spooler {
     MonotonicTime retry_at;
   };
 
+  static bool no_space(const Error& error);
   Status commit(Outbox<FinishedSegment>& out);
   Status write_group(Outbox<FinishedSegment>& out);
   Status write_and_sync();
