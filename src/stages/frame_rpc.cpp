@@ -83,17 +83,22 @@ void RpcFramer::keep_books(Caller& caller, const Chunk& chunk) {
 // In pieces of at most reply_bytes_max, each with its part of the charge. The chunk is in flight
 // until the last is with Receive: so many replies of a connection are under way and no more.
 Status RpcFramer::send(Chunk& chunk, std::string bytes, Charge charge, Outbox<Reply>& out) const {
-  const std::size_t bytes_max = options_.reply_bytes_max;
-  const std::size_t total = bytes.size();
-  for (std::size_t begin = 0; begin < total; begin += bytes_max) {
+  const auto push = [&](std::string part, bool is_last) {
     Reply reply;
     reply.connection = chunk.connection;
-    reply.bytes = total <= bytes_max ? std::move(bytes) : bytes.substr(begin, bytes_max);
-    reply.charge = charge.split(std::min(charge.bytes(), reply.bytes.size()));
-    if (begin + reply.bytes.size() == total) {
+    reply.charge = charge.split(std::min(charge.bytes(), part.size()));
+    reply.bytes = std::move(part);
+    if (is_last) {
       reply.in_flight = std::move(chunk.in_flight);
     }
-    if (!out.push(std::move(reply))) {
+    return out.push(std::move(reply));
+  };
+  const std::size_t bytes_max = options_.reply_bytes_max;
+  if (bytes.size() <= bytes_max) {
+    return bytes.empty() || push(std::move(bytes), true) ? Status() : Status(cancelled());
+  }
+  for (std::size_t begin = 0; begin < bytes.size(); begin += bytes_max) {
+    if (!push(bytes.substr(begin, bytes_max), begin + bytes_max >= bytes.size())) {
       return cancelled();
     }
   }
