@@ -140,7 +140,7 @@ TEST_CASE("what_a_part_raises_stands_in_the_whole_under_its_scope") {
   CHECK(all.ready());
 }
 
-TEST_CASE("only_get_is_served_and_requests_are_bounded") {
+TEST_CASE("c4_only_get_is_served_and_requests_are_bounded") {
   Running running;
   running.start();
   const std::uint16_t port = running.server->port();
@@ -172,7 +172,7 @@ TEST_CASE("a_taken_port_is_named_with_what_to_do") {
   CHECK(holds(nowhere.error().message, "203.0.113.1:0"));
 }
 
-TEST_CASE("a_client_that_sends_half_a_request_keeps_nobody_else_waiting") {
+TEST_CASE("c4_a_client_that_sends_half_a_request_keeps_nobody_else_waiting") {
   Running running;
   running.start();
   const UniqueFd idle(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
