@@ -9,23 +9,18 @@
 #include "event_forms.h"
 #include "options.h"
 #include "random.h"
-#include "record.h"
+#include "source.h"
 
 namespace sluice::load {
 
-// An event in a send buffer.
-struct RenderedEvent {
-  std::size_t end = 0;  // offset in the buffer behind its last byte
-  EventNote note;       // empty where nothing is recorded
-};
-
-class EventSource {
+class EventSource final : public Source {
  public:
   EventSource(const Options& options, Record& record);
 
   // Appends an event to `buffer`. The first of a connection is well-formed, whatever the share of
   // malformed events: it shows the framer the root name at which it can find its way back.
-  void append(bool first_of_connection, std::string& buffer, std::deque<RenderedEvent>& rendered);
+  void append(bool first_of_connection, std::string& buffer,
+              std::deque<RenderedEvent>& rendered) override;
 
  private:
   void append_between(bool first_of_connection, std::string& buffer);

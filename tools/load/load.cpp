@@ -10,6 +10,10 @@
 #include <cstdio>
 #include <limits>
 
+#include "event_source.h"
+#include "log_lines.h"
+#include "rpc_requests.h"
+
 namespace sluice::load {
 namespace {
 
@@ -26,15 +30,37 @@ struct FreeAddress {
   void operator()(addrinfo* address) const { ::freeaddrinfo(address); }
 };
 
+std::unique_ptr<Source> make_source(const Options& options, Record& record) {
+  switch (options.protocol) {
+    case Protocol::xml:
+      break;
+    case Protocol::logs:
+      return std::make_unique<LogLineSource>(options, record);
+    case Protocol::rpc:
+      return std::make_unique<RpcSource>(options, record);
+  }
+  return std::make_unique<EventSource>(options, record);
+}
+
 }  // namespace
 
-Load::Load(const Options& options, Record& record, std::string_view file)
+Load::Load(const Options& options, const Links& links)
     : options_(options),
-      run_{options, record, EventSource(options, record), file, Random(options.seed + 1), {},
-           0,       {}},
+      run_{options,
+           links.record,
+           make_source(options, links.record),
+           links.file,
+           links.tls,
+           links.token_line,
+           Random(options.seed + 1),
+           {},
+           {},
+           0,
+           {}},
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       lanes_(options.connections),
       progress_(!options.quiet && ::isatty(STDERR_FILENO) != 0) {
+  const std::string_view file = links.file;
   const bool endless = options.seconds && (!options.count || !file.empty());
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (endless) {
@@ -173,9 +199,9 @@ void Load::tend_lanes() {
       continue;
     }
     Connection& connection = *lane.connection;
-    if (connection.state() == Connection::State::finishing &&
+    if (connection.waits_for_server() &&
         now - connection.last_progress_at() > options_.fin_timeout) {
-      connection.give_up("no FIN from the server in time");
+      connection.give_up();
     }
     if (connection.state() == Connection::State::ended) {
       after_end(lane);

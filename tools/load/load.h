@@ -13,13 +13,22 @@ namespace sluice::load {
 
 class Load {
  public:
-  Load(const Options& options, Record& record, std::string_view file);
+  // What it is given besides its options; all outlive it.
+  struct Links {
+    Record& record;
+    std::string_view file;        // with --file: its content
+    const TlsClient* tls;         // with --tls
+    std::string_view token_line;  // with --token
+  };
+
+  Load(const Options& options, const Links& links);
 
   // Blocks until every connection has ended. `interrupted` set: ends like --seconds. False where
   // the host cannot be resolved; first_error() says why.
   bool run(const std::atomic<bool>& interrupted);
 
   [[nodiscard]] const Totals& totals() const { return run_.totals; }
+  [[nodiscard]] const AnswerTotals& answers() const { return run_.answers; }
   [[nodiscard]] const std::string& first_error() const { return run_.first_error; }
   [[nodiscard]] std::chrono::duration<double> elapsed() const;
 

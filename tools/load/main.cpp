@@ -1,16 +1,20 @@
-// sluice-load: sends events (or a file) over TCP as the access-control system does, and says what
-// became of every connection.
-// Exit: 0 every connection was closed by the server's FIN, 1 otherwise, 2 bad usage.
+// sluice-load: sends events (or a file) as the access-control system does, log lines or rpc
+// requests over TCP or TLS, and says what became of every connection and what was answered. Exit: 0
+// every connection was closed by the server's FIN and every answer was as expected, 1 otherwise, 2
+// bad usage.
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "common/base/result.h"
 #include "load.h"
 #include "options.h"
+#include "summary.h"
+#include "token_line.h"
 
 namespace {
 
@@ -21,19 +25,24 @@ extern "C" void on_signal(int number) {
   std::signal(number, SIG_DFL);  // a second one ends at once
 }
 
-void print_summary(const sluice::load::Options& options, const sluice::load::Load& load) {
-  const sluice::load::Totals& totals = load.totals();
-  const double seconds = load.elapsed().count();
-  const double megabytes = static_cast<double>(totals.bytes) / 1e6;
-  const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
-  std::printf("sent %llu %s, %.1f MB in %.2f s: ", number(totals.events),
-              options.file.empty() ? "events" : "copies of the file", megabytes, seconds);
-  if (options.file.empty()) {
-    std::printf("%.0f events/s, ", static_cast<double>(totals.events) / seconds);
+sluice::Status read_credentials(const sluice::load::Options& options,
+                                std::optional<sluice::load::TlsClient>& tls,
+                                std::string& token_line) {
+  if (options.tls) {
+    auto loaded = sluice::load::TlsClient::load(options);
+    if (!loaded) {
+      return loaded.status();
+    }
+    tls.emplace(std::move(*loaded));
   }
-  std::printf("%.1f MB/s; connections: %llu closed by FIN, %llu by RST, %llu failed\n",
-              megabytes / seconds, number(totals.closed_by_fin), number(totals.closed_by_reset),
-              number(totals.failed));
+  if (!options.token.empty()) {
+    auto line = sluice::load::read_token_line(options.token);
+    if (!line) {
+      return line.status();
+    }
+    token_line = std::move(*line);
+  }
+  return {};
 }
 
 int load_and_report(int argc, char** argv) {
@@ -44,6 +53,7 @@ int load_and_report(int argc, char** argv) {
   }
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
 
   std::string file;
   if (!options.file.empty()) {
@@ -61,21 +71,30 @@ int load_and_report(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", sluice::system_error(options.record, errno).message.c_str());
     return 1;
   }
-  Load load(options, record, file);
+  std::optional<TlsClient> tls;
+  std::string token_line;
+  if (const sluice::Status status = read_credentials(options, tls, token_line); !status) {
+    std::fprintf(stderr, "%s\n", status.error().message.c_str());
+    return 1;
+  }
+  Load load(options, {record, file, tls ? &*tls : nullptr, token_line});
   const bool ran = load.run(interrupted);
   if (record.is_open() && !record.close()) {
     std::fprintf(stderr, "%s: could not be written\n", options.record.c_str());
     return 1;
   }
   if (ran) {
-    print_summary(options, load);
+    std::fputs((options.json ? summary_json(options, load) : summary_text(options, load)).c_str(),
+               stdout);
   }
   const Totals& totals = load.totals();
   if (!load.first_error().empty()) {
     std::fprintf(stderr, "%s:%u: %s\n", options.host.c_str(), options.port,
                  load.first_error().c_str());
   }
-  return ran && totals.closed_by_reset + totals.failed == 0 ? 0 : 1;
+  const AnswerTotals& answers = load.answers();
+  const auto faults = totals.closed_by_reset + totals.failed + answers.others + answers.missing;
+  return ran && faults == 0 ? 0 : 1;
 }
 
 }  // namespace

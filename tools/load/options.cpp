@@ -22,12 +22,22 @@ const std::map<std::string, Separator> kSeparators = {{"none", Separator::none},
                                                       {"crlf", Separator::crlf},
                                                       {"mixed", Separator::mixed}};
 
+const std::map<std::string, Protocol> kProtocols = {
+    {"xml", Protocol::xml}, {"logs", Protocol::logs}, {"rpc", Protocol::rpc}};
+const std::map<std::string, LineLevel> kLevels = {{"DEBUG", LineLevel::debug},
+                                                  {"INFO", LineLevel::info},
+                                                  {"WARNING", LineLevel::warning},
+                                                  {"ERROR", LineLevel::error},
+                                                  {"CRITICAL", LineLevel::critical}};
+
 // What is given as text or as a number and turned into options after parsing.
 struct Given {
   std::uint64_t count = kCountDefault;
   double interval_seconds = 0;
   double seconds = 0;
   double fin_timeout_seconds = 60;
+  std::string protocol = "xml";
+  std::string level_min = "INFO";
   std::string type = "random";
   std::string declarations = "always";
   std::string separator = "lf";
@@ -41,11 +51,12 @@ CLI::IsMember one_of(const std::map<std::string, T>& names) {
 
 void add_options(CLI::App& app, Options& options, Given& given) {
   app.add_option("--host", options.host, "where Sluice listens")->capture_default_str();
-  app.add_option("--port", options.port, "its port")->capture_default_str();
+  app.add_option("--port", options.port, "its port (8080, of logs 9000, of rpc 7000)");
   app.add_option("--connections", options.connections, "connections at a time")
       ->check(CLI::Range(1U, 60000U))
       ->capture_default_str();
-  app.add_option("--count", given.count, "events in all (1000 unless --seconds is given)");
+  app.add_option("--count", given.count,
+                 "events, lines or requests in all (1000 unless --seconds is given)");
   app.add_option("--seconds", given.seconds, "stop after so long")->check(CLI::PositiveNumber);
   app.add_option("--rate", options.rate, "events a second in all; 0: flat out")
       ->check(CLI::NonNegativeNumber)
@@ -78,23 +89,93 @@ void add_options(CLI::App& app, Options& options, Given& given) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--record", options.record,
-                 "JSON lines: each event handed to the socket, each connection's end");
+
+                 "JSON lines: each event handed to the socket (of logs and rpc: each that was "
+                 "answered), each connection's end");
   app.add_flag("--reconnect", options.reconnect, "after an error go on over a new connection");
   app.add_option("--fin-timeout", given.fin_timeout_seconds,
-                 "seconds to wait for the server's FIN after the last byte")
+                 "seconds to wait for the server's FIN after the last byte, or for an answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "no progress bar");
+  app.add_flag("--json", options.json, "the summary as a JSON object");
+}
+
+void add_protocol_options(CLI::App& app, Options& options, Given& given) {
+  app.add_option("--protocol", given.protocol,
+                 "XML events, or log lines or echo and add requests and their answers")
+      ->check(one_of(kProtocols))
+      ->capture_default_str();
+  app.add_option("--pipeline", options.pipeline,
+                 "of logs and rpc: how many of a connection wait for their answers at a time")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->capture_default_str();
+  app.add_option("--min-level", given.level_min,
+                 "of logs: the server's MIN_LOG_LEVEL; lines below it have to be answered filtered")
+      ->check(one_of(kLevels))
+      ->capture_default_str();
+  auto* tls = app.add_flag("--tls", options.tls, "over TLS; the server's certificate is checked");
+  app.add_option("--tls-ca", options.tls_ca,
+                 "PEM file with the authorities of the server's certificate (the system's)")
+      ->check(CLI::ExistingFile)
+      ->needs(tls);
+  auto* cert = app.add_option("--tls-cert", options.tls_cert, "PEM file with our own certificate")
+                   ->check(CLI::ExistingFile)
+                   ->needs(tls);
+  auto* key = app.add_option("--tls-key", options.tls_key, "PEM file with its key")
+                  ->check(CLI::ExistingFile)
+                  ->needs(cert);
+  cert->needs(key);
+  app.add_option("--token", options.token,
+                 "of logs: file whose first line is the token that each connection begins with")
+      ->check(CLI::ExistingFile)
+      ->needs(tls);
+}
+
+// What is given and means nothing with the protocol; "" where all fits.
+std::string complaint(const CLI::App& app, const Given& given, Protocol protocol) {
+  const auto given_of = [&app](std::initializer_list<const char*> names) {
+    for (const char* name : names) {
+      if (app.count(name) > 0) {
+        return std::string(name) + " means nothing with --protocol ";
+      }
+    }
+    return std::string();
+  };
+  switch (protocol) {
+    case Protocol::xml:
+      return given_of({"--pipeline", "--min-level", "--token"});
+    case Protocol::logs:
+      if (given.separator == "none") {
+        return "--separator none means nothing with --protocol ";
+      }
+      return given_of({"--type", "--declarations", "--file", "--repeat"});
+    case Protocol::rpc:
+      return given_of({"--type", "--declarations", "--file", "--repeat", "--min-level", "--token",
+                       "--separator", "--malformed"});
+  }
+  return {};
+}
+
+std::uint16_t default_port(Protocol protocol) {
+  constexpr std::uint16_t kXml = 8080;
+  constexpr std::uint16_t kLogs = 9000;
+  constexpr std::uint16_t kRpc = 7000;
+  return protocol == Protocol::xml ? kXml : protocol == Protocol::logs ? kLogs : kRpc;
 }
 
 }  // namespace
 
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
   CLI::App app{
-      "Sends access-control events as XML over TCP; says what the server acknowledged.\n"
-      "Exit: 0 every connection was closed by the server's FIN, 1 not every one, 2 bad usage."};
+      "Sends access-control events as XML, log lines or rpc requests over TCP or TLS; says what "
+      "the\n"
+      "server acknowledged.\n"
+      "Exit: 0 every connection was closed by the server's FIN and every answer was as expected,\n"
+      "1 not every one, 2 bad usage."};
   Given given;
   add_options(app, options, given);
+  add_protocol_options(app, options, given);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -104,6 +185,15 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
     std::fputs("--rate and --interval exclude each other\n", stderr);
     return kExitUsage;
   }
+  options.protocol = kProtocols.at(given.protocol);
+  if (const std::string wrong = complaint(app, given, options.protocol); !wrong.empty()) {
+    std::fprintf(stderr, "%s%s\n", wrong.c_str(), given.protocol.c_str());
+    return kExitUsage;
+  }
+  if (app.count("--port") == 0) {
+    options.port = default_port(options.protocol);
+  }
+  options.level_min = kLevels.at(given.level_min);
   options.type = kTypes.at(given.type);
   options.declarations = kDeclarations.at(given.declarations);
   options.separator = kSeparators.at(given.separator);

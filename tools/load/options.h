@@ -11,10 +11,13 @@ namespace sluice::load {
 enum class EventType : std::uint8_t { random, alarm, access_granted, access_denied };
 enum class Declarations : std::uint8_t { always, never, mixed };
 enum class Separator : std::uint8_t { none, lf, crlf, mixed };
+enum class Protocol : std::uint8_t { xml, logs, rpc };
+enum class LineLevel : std::uint8_t { debug, info, warning, error, critical };
 
 struct Options {
+  Protocol protocol = Protocol::xml;
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8080;
+  std::uint16_t port = 0;  // that of the protocol's default, once parsed
   std::uint32_t connections = 1;
 
   std::optional<std::uint64_t> count;  // events in all; none: no end but `seconds`
@@ -29,6 +32,15 @@ struct Options {
   bool cut_random = false;
   std::uint64_t seed = 0;
 
+  std::uint64_t pipeline = 64;            // pieces of a connection that may wait for an answer
+  LineLevel level_min = LineLevel::info;  // the server's MIN_LOG_LEVEL
+
+  bool tls = false;
+  std::string tls_ca;    // files; empty: the system's authorities
+  std::string tls_cert;  // empty: none of our own
+  std::string tls_key;
+  std::string token;  // a file
+
   std::string file;  // sent as it is, instead of events
   std::uint64_t repeat = 1;
 
@@ -36,6 +48,7 @@ struct Options {
   bool reconnect = false;
   std::chrono::duration<double> fin_timeout{60};
   bool quiet = false;
+  bool json = false;
 };
 
 // Fills `options`. Returns an exit code where the program is to end now (help, bad usage), after

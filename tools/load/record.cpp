@@ -54,6 +54,23 @@ EventNote Record::note(std::uint64_t identifier, std::string_view bytes, std::st
   return note;
 }
 
+EventNote Record::note_of_line(std::uint64_t identifier, std::string_view bytes) {
+  EventNote note;
+  note.identifier = identifier;
+  note.bytes = bytes.size();
+  note.sha256 = sha256_hex(bytes);
+  return note;
+}
+
+void Record::answered(std::uint64_t connection, std::uint64_t index, const EventNote& note,
+                      std::string_view answer) {
+  std::fprintf(file_.get(),
+               "{\"conn\":%" PRIu64 ",\"n\":%" PRIu64 ",\"id\":\"%016" PRIx64
+               "\",\"bytes\":%zu,\"sha256\":\"%s\",\"answer\":\"%.*s\"}\n",
+               connection, index, note.identifier, note.bytes, note.sha256.c_str(),
+               static_cast<int>(answer.size()), answer.data());
+}
+
 void Record::sent(std::uint64_t connection, std::uint64_t index, const EventNote& note) {
   std::fprintf(file_.get(),
                "{\"conn\":%" PRIu64 ",\"n\":%" PRIu64 ",\"cn\":\"%016" PRIx64

@@ -7,6 +7,10 @@
 // event carries its bytes in base64 instead of values.
 // The end "fin": after our FIN we read the server's, which is its word that all before is durable.
 // "rst": the server reset; "error": everything else.
+// Of logs and rpc a line is written once its answer has come, and is the one that was expected:
+//   {"conn":0,"n":7,"id":"9f…","bytes":203,"sha256":"…","answer":"received"}
+// n counts the answers of the connection; id is the one in the line (or the echo); sha256 is of the
+// line without its end. What was answered otherwise, or not at all, has no line.
 #pragma once
 
 #include <openssl/evp.h>
@@ -36,6 +40,10 @@ class Record {
 
   // The digests of an event; `values` is empty for a malformed one.
   EventNote note(std::uint64_t identifier, std::string_view bytes, std::string_view values);
+  // Of a log line, or an rpc request.
+  EventNote note_of_line(std::uint64_t identifier, std::string_view bytes);
+  void answered(std::uint64_t connection, std::uint64_t index, const EventNote& note,
+                std::string_view answer);
   void sent(std::uint64_t connection, std::uint64_t index, const EventNote& note);
   void ended(std::uint64_t connection, std::string_view how, std::uint64_t sent_events);
   // False where a line could not be written.
