@@ -179,6 +179,16 @@ class Server:
         """A sanitizer maps terabytes, and keeps what was freed."""
         return self.memory_of_process("VmSize") > 1 << 40
 
+    def reload(self):
+        """SIGHUP; returns once it was heeded, or refused for another reason than the last time."""
+        def answers():
+            refused = [line for line in self.lines("alarm raised")
+                       if line["condition"] == "configuration"]
+            return len(refused) + len(self.lines("configuration reloaded"))
+        before = answers()
+        self.signal(signal.SIGHUP)
+        wait_for(lambda: answers() > before, "an answer to SIGHUP")
+
     # ---- what it says
 
     def log_text(self):

@@ -3,7 +3,6 @@ tokens that are changed while the server runs."""
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -271,11 +270,6 @@ def test_p10_c6_sighup_brings_a_good_certificate_and_keeps_the_old_one_before_a_
     begun = connect(server, server.logs_port, context)
     serial = begun.getpeercert()["serialNumber"]
 
-    def reload():
-        before = len(server.lines("configuration reloaded"))
-        server.signal(signal.SIGHUP)
-        harness.wait_for(lambda: len(server.lines("configuration reloaded")) > before, "reloaded")
-
     def alarms():
         return [one["message"] for one in server.status()["conditions"]
                 if one["name"] == "configuration"]
@@ -289,14 +283,14 @@ def test_p10_c6_sighup_brings_a_good_certificate_and_keeps_the_old_one_before_a_
            (lambda: put(expired, path, key), "expired"))
     for number, (spoil, word) in enumerate(bad):
         spoil()
-        reload()
+        server.reload()
         [message] = alarms()
         assert "the old settings stay" in message and word in message, message
         assert serial_of(server, authority) == serial, "new connections get the old one"
         assert_still_serves([f"bad {number}"])
     assert server.lines("alarm raised")[0]["condition"] == "configuration"
     put(second, path, key)
-    reload()
+    server.reload()
     assert not alarms() and server.lines("alarm cleared")
     assert serial_of(server, authority) != serial, "new connections get the new one"
     assert_still_serves(["c", "d"])
@@ -378,9 +372,7 @@ def test_sighup_reads_the_tokens_again_and_keeps_the_old_ones_before_a_bad_file(
 
     def reload(content):
         tokens.write_text(content)
-        before = len(server.lines("configuration reloaded"))
-        server.signal(signal.SIGHUP)
-        harness.wait_for(lambda: len(server.lines("configuration reloaded")) > before, "reloaded")
+        server.reload()
     other = "another-token-0123456789"
     assert is_let_in(TOKEN) and not is_let_in(other)
     reload("short\n")
