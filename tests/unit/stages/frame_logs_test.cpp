@@ -135,7 +135,8 @@ TEST_CASE("a_last_line_without_its_line_feed_is_one_only_where_the_client_said_i
     CAPTURE(to_string(end));
     Feeder feeder;
     const auto connection = Feeder::connect();
-    feeder.give(connection, kKept + "\n" + kKept);
+    feeder.give(connection, kKept + "\n");
+    feeder.give(connection, kKept);
     feeder.give(connection, "", end);
     const bool finished = end == ConnectionEnd::finished;
     CHECK(feeder.verdicts() == Verdicts(finished ? 2 : 1, LogVerdict::received));

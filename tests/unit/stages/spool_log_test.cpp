@@ -32,6 +32,7 @@ std::string event(int number) {
 // A batch of lines that are kept, as LogFramer sends it.
 Batch lines(SpoolRig& rig, const ConnectionPtr& connection, const std::vector<int>& numbers) {
   std::vector<std::string> events;
+  events.reserve(numbers.size());
   for (const int number : numbers) {
     events.push_back(event(number));
   }
