@@ -111,7 +111,7 @@ void check_listeners(const Config& config, std::vector<std::string>& complaints)
   needs(!config.tls_client_ca.empty(), "TLS_CERT", config.tls_cert, "TLS_CLIENT_CA");
   needs(!config.tls_client_names.empty(), "TLS_CLIENT_CA", config.tls_client_ca,
         "TLS_CLIENT_NAMES");
-  if (!config.server_token_file.empty() && !config.speaks_tls("logs")) {
+  if (!config.server_token_file.empty() && config.serves("logs") && !config.speaks_tls("logs")) {
     complaints.emplace_back(
         "SERVER_TOKEN_FILE is set, but the logs listener speaks plain text, in which everybody "
         "on the way reads a token: set TLS_CERT and TLS_KEY, and logs in TLS_PROTOCOLS");
