@@ -27,19 +27,14 @@ Status Framer::process(Chunk chunk, Outbox<SpoolInput>& out) {
   }
   Feed& feed = *slot;
   FeedBytes& bytes = feed.bytes;
-  const std::uint64_t framing_before = bytes.end() - bytes.accounted;
   const bool at_end = chunk.end != ConnectionEnd::open;
   bytes.take(chunk);
   scan(feed, at_end);
   if (feed.framer.refuses()) {
     chunk.connection->refuse.store(true, std::memory_order_relaxed);
   }
-  // Before the batches: who sees an event of them sees that its bytes are framed.
   const std::uint64_t hold_from = at_end ? bytes.end() : feed.framer.hold_from();
-  const std::uint64_t framing = bytes.end() - hold_from;
-  books_.bytes_framing.fetch_add(framing - framing_before, std::memory_order_relaxed);
-  chunk.connection->bytes_framing.store(framing, std::memory_order_relaxed);
-  BatchMaker batches(options_.run_bytes_max, {bytes, chunk, books_, out});
+  BatchMaker batches(options_.run_bytes_max, hold_from, {bytes, chunk, books_, out});
   for (const Cut& cut : cuts_) {
     if (Status status = batches.add(cut); !status) {
       return status;
@@ -48,9 +43,6 @@ Status Framer::process(Chunk chunk, Outbox<SpoolInput>& out) {
   if (Status status = batches.finish(); !status) {
     return status;
   }
-  books_.bytes_separators.fetch_add(hold_from - bytes.accounted, std::memory_order_relaxed);
-  bytes.accounted = hold_from;
-  bytes.keep_from(hold_from, std::move(chunk.carry));
   if (at_end) {
     feeds_.erase(chunk.connection->id);
   }

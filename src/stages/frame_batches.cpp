@@ -5,8 +5,13 @@
 
 namespace sluice {
 
-BatchMaker::BatchMaker(std::uint32_t run_bytes_max, const Links& links)
-    : run_bytes_max_(run_bytes_max), links_(links) {
+BatchMaker::BatchMaker(std::uint32_t run_bytes_max, std::uint64_t hold_from, const Links& links)
+    : run_bytes_max_(run_bytes_max), hold_from_(hold_from), links_(links) {
+  const FeedBytes& feed = links.feed;
+  const std::uint64_t framing = feed.end() - hold_from;
+  const std::uint64_t before = feed.end() - links.chunk.bytes.size() - feed.accounted;
+  links.books.bytes_framing.fetch_add(framing - before, std::memory_order_relaxed);
+  links.chunk.connection->bytes_framing.store(framing, std::memory_order_relaxed);
   batch_.connection = links.chunk.connection;
 }
 
@@ -58,13 +63,19 @@ Status BatchMaker::add(const Cut& cut, std::optional<char> reply) {
 Status BatchMaker::finish() {
   slice();
   batch_.end = links_.chunk.end;
-  if (batch_.pieces.empty() && batch_.replies.empty() && batch_.end == ConnectionEnd::open) {
-    return {};
-  }
   if (batch_.pieces.empty()) {
     batch_.first_byte_at = links_.chunk.received_at;
   }
-  return send();
+  if (!batch_.pieces.empty() || !batch_.replies.empty() || batch_.end != ConnectionEnd::open) {
+    if (Status status = send(); !status) {
+      return status;
+    }
+  }
+  FeedBytes& feed = links_.feed;
+  links_.books.bytes_separators.fetch_add(hold_from_ - feed.accounted, std::memory_order_relaxed);
+  feed.accounted = hold_from_;
+  feed.keep_from(hold_from_, std::move(links_.chunk.carry));
+  return {};
 }
 
 Status BatchMaker::send() {

@@ -35,17 +35,13 @@ Status LogFramer::process(Chunk chunk, Outbox<SpoolInput>& out) {
   }
   Feed& feed = *slot;
   FeedBytes& bytes = feed.bytes;
-  const std::uint64_t framing_before = bytes.end() - bytes.accounted;
   const bool at_end = chunk.end != ConnectionEnd::open;
   bytes.take(chunk);
   scan(feed, chunk.end);
   const std::uint64_t hold_from = at_end ? bytes.end() : feed.framer.hold_from();
-  const std::uint64_t framing = bytes.end() - hold_from;
-  links_.books.bytes_framing.fetch_add(framing - framing_before, std::memory_order_relaxed);
-  chunk.connection->bytes_framing.store(framing, std::memory_order_relaxed);
 
   std::uint64_t within_limit = lines_within_limit(*chunk.connection);
-  BatchMaker batches(options_.run_bytes_max, {bytes, chunk, links_.books, out});
+  BatchMaker batches(options_.run_bytes_max, hold_from, {bytes, chunk, links_.books, out});
   for (Cut& cut : cuts_) {
     std::optional<char> reply;
     if (is_answered(cut)) {
@@ -63,9 +59,6 @@ Status LogFramer::process(Chunk chunk, Outbox<SpoolInput>& out) {
   if (Status status = batches.finish(); !status) {
     return status;
   }
-  links_.books.bytes_separators.fetch_add(hold_from - bytes.accounted, std::memory_order_relaxed);
-  bytes.accounted = hold_from;
-  bytes.keep_from(hold_from, std::move(chunk.carry));
   if (at_end) {
     feeds_.erase(chunk.connection->id);
   }

@@ -5,7 +5,8 @@
 //
 // A connection is let in in steps (receive_admission.cpp): the allow list and the limits, the PROXY
 // header where a trusted proxy speaks first, TLS, a token. Only then a byte of it goes down.
-// receive.cpp reads; receive_end.cpp answers, and ends what is over.
+// receive.cpp reads, into what receive_room.cpp finds room for; receive_end.cpp answers, and ends
+// what is over.
 #pragma once
 
 #include <atomic>

@@ -56,9 +56,9 @@ Escape read_escape(std::string_view text) {
   return {.length = 6, .character = is_high(unit) || is_low(unit) ? kReplacement : unit};
 }
 
-}  // namespace
-
-void append_decoded(std::string_view inner, std::string& out) {
+// Appends `inner`, each escape in it by `write(escape, its text)`.
+template <class Write>
+void append_with_escapes(std::string_view inner, std::string& out, const Write& write) {
   for (;;) {
     const std::size_t slash = inner.find('\\');
     out += inner.substr(0, slash);
@@ -67,23 +67,23 @@ void append_decoded(std::string_view inner, std::string& out) {
     }
     inner.remove_prefix(slash);
     const Escape escape = read_escape(inner);
-    append_utf8(escape.character, out);
+    write(escape, inner.substr(0, escape.length));
     inner.remove_prefix(escape.length);
   }
 }
 
+}  // namespace
+
+void append_decoded(std::string_view inner, std::string& out) {
+  append_with_escapes(inner, out, [&out](const Escape& escape, std::string_view /*text*/) {
+    append_utf8(escape.character, out);
+  });
+}
+
 void append_mended(std::string_view inner, std::string& out) {
-  for (;;) {
-    const std::size_t slash = inner.find('\\');
-    out += inner.substr(0, slash);
-    if (slash == std::string_view::npos) {
-      return;
-    }
-    inner.remove_prefix(slash);
-    const Escape escape = read_escape(inner);
-    out += escape.character == kReplacement ? "\\ufffd" : inner.substr(0, escape.length);
-    inner.remove_prefix(escape.length);
-  }
+  append_with_escapes(inner, out, [&out](const Escape& escape, std::string_view text) {
+    out += escape.character == kReplacement ? "\\ufffd" : text;
+  });
 }
 
 void append_compact(std::string_view text, JsonSpan value, std::span<const JsonMember> members,

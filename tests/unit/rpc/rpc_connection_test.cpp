@@ -15,10 +15,6 @@ using namespace std::literals;  // NOLINT
 
 namespace {
 
-constexpr auto kEchoHi = "\x0a\x04\x0a\x02Hi"sv;
-constexpr auto kAdd10And20 = "\x12\x04\x08\x0a\x10\x14"sv;
-constexpr auto kSum30 = "\x12\x02\x08\x1e"sv;
-
 std::string joined(std::initializer_list<std::string_view> parts) {
   std::string all;
   for (const std::string_view part : parts) {

@@ -18,6 +18,11 @@
 
 namespace sluice::test {
 
+// The examples of the protocol, as they stand on the wire.
+inline constexpr std::string_view kEchoHi = "\x0a\x04\x0a\x02Hi";
+inline constexpr std::string_view kAdd10And20 = "\x12\x04\x08\x0a\x10\x14";
+inline constexpr std::string_view kSum30 = "\x12\x02\x08\x1e";
+
 inline void require(bool holds, const char* what) {
   if (!holds) {
     throw std::logic_error(what);

@@ -17,9 +17,6 @@ using namespace std::literals;  // NOLINT
 
 namespace {
 
-constexpr auto kEchoHi = "\x0a\x04\x0a\x02Hi"sv;
-constexpr auto kAdd10And20 = "\x12\x04\x08\x0a\x10\x14"sv;
-constexpr auto kSum30 = "\x12\x02\x08\x1e"sv;
 constexpr auto kWorstAdd = "\x12\x06\x08\xff\xff\xff\xff\x0f"sv;  // 8 bytes, answered by 13
 
 // Plays Receive: each chunk in memory of its own, with its carry.
