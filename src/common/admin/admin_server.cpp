@@ -1,7 +1,6 @@
 #include "common/admin/admin_server.h"
 
 #include <civetweb.h>
-#include <netdb.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -11,6 +10,7 @@
 
 #include "common/admin/live_page.h"
 #include "common/log/log.h"
+#include "common/net/socket_address.h"
 #include "common/net/tcp_listener.h"
 #include "common/platform/unique_fd.h"
 
@@ -45,20 +45,6 @@ std::string listening_address(const AdminServer::Options& options) {
   return (bare_v6 ? "[" + host + "]" : host) + ":" + std::to_string(options.port);
 }
 
-using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
-
-Addresses addresses_of(std::string host, std::uint16_t port) {
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  }
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  (void)::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  return {found, &::freeaddrinfo};
-}
-
 // Why an address cannot be bound: civetweb keeps no errno.
 std::string bind_failure(const AdminServer::Options& options) {
   const auto listener = TcpListener::listen(options.host, options.port);
@@ -68,12 +54,15 @@ std::string bind_failure(const AdminServer::Options& options) {
 // Ends a server. civetweb's acceptor looks at its stop flag only every two seconds, or when a
 // connection comes: so one comes.
 void stop_at_once(mg_context* context, const AdminServer::Options& options) {
-  const Addresses own = addresses_of(options.host, options.port);
+  const auto own = resolve(options.host, options.port);
   auto stopping = std::async(std::launch::async, [context] { mg_stop(context); });
   while (stopping.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
     if (own) {
-      const UniqueFd knock(::socket(own->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-      (void)::connect(knock.get(), own->ai_addr, own->ai_addrlen);
+      const SocketAddress& address = own->front();
+      const auto* const peer = reinterpret_cast<const sockaddr*>(&address.storage);
+      const UniqueFd knock(
+          ::socket(peer->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      (void)::connect(knock.get(), peer, address.bytes);
     }
   }
 }
