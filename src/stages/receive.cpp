@@ -12,6 +12,7 @@
 #include "stages/receive_times.h"
 
 namespace sluice {
+
 Receiver::Receiver(ReceiverOptions options, ReceiveShared& shared, std::span<TcpListener> listeners,
                    BoundedQueue<Reply>& replies)
     : options_(options), shared_(shared), listeners_(listeners), replies_(replies) {

@@ -86,6 +86,11 @@ class Receiver {
   enum class Step : std::uint8_t { proxy, tls, token, open };
   enum class Stall : std::uint8_t { none, lane, memory, disk, rate, answers, turn };
 
+  // How a connection is closed, once all replies are written.
+  struct Ending {
+    ConnectionEnd end = ConnectionEnd::open;
+    bool durable = false;  // all before it is
+  };
   struct Feed {
     ConnectionPtr connection;
     ClientSocket socket;
@@ -108,7 +113,7 @@ class Receiver {
     ReplyBuffer replies;
     bool write_blocked = false;
     MonotonicTime write_progress_at{};
-    std::optional<Reply> closing;  // the answer to its end: it closes once all replies are written
+    std::optional<Ending> closing;  // the answer to its end: it closes once all replies are written
 
     // The view of the deadlines.
     std::uint64_t events_at_sweep = 0;
@@ -161,7 +166,7 @@ class Receiver {
   void take_replies();
   void write_replies(Feed& feed);
   void close_when_written(Feed& feed);
-  void close_feed(Feed& feed, const Reply& end);
+  void close_feed(Feed& feed, Ending ending);
   void forget(Feed& feed);
   void sweep(MonotonicTime now);
   void sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds elapsed);

@@ -24,7 +24,7 @@ void Receiver::take_replies() {
     Feed& feed = found->second;
     reply->in_flight = {};
     if (reply->end != ConnectionEnd::open) {
-      feed.closing = Reply{reply->connection, {}, reply->end, reply->durable, {}, {}};
+      feed.closing = Ending{reply->end, reply->durable};
     }
     if (feed.socket.open()) {
       feed.replies.push(std::move(*reply));
@@ -69,7 +69,7 @@ void Receiver::write_replies(Feed& feed) {
 }
 
 void Receiver::close_when_written(Feed& feed) {
-  const Reply& closing = *feed.closing;
+  const Ending closing = *feed.closing;
   // Xml clients read a FIN as "all is durable"; it is for those alone who have said theirs. Others
   // were told what they have to know by the replies before it.
   const bool fin = closing.durable &&
@@ -83,8 +83,8 @@ void Receiver::close_when_written(Feed& feed) {
   close_feed(feed, closing);
 }
 
-// `end` may lie in the feed, which is gone after it.
-void Receiver::close_feed(Feed& feed, const Reply& end) {
+// The feed is gone after it.
+void Receiver::close_feed(Feed& feed, Ending ending) {
   if (feed.socket.open()) {
     feed.socket.close_with_reset();
   }
@@ -96,8 +96,8 @@ void Receiver::close_feed(Feed& feed, const Reply& end) {
              {"bytes", feed.bytes},
              {"events", connection.events.load()},
              {"malformed", connection.malformed.load()},
-             {"reason", to_string(end.end)},
-             {"durable", end.durable ? 1 : 0},
+             {"reason", to_string(ending.end)},
+             {"durable", ending.durable ? 1 : 0},
              {"seconds", seconds_of(shared_.clock.now() - connection.opened_at)}});
   forget(feed);
 }
@@ -209,8 +209,7 @@ void Receiver::end_all_feeds() {
 
 void Receiver::reset_all_feeds() {
   while (!feeds_.empty()) {
-    Feed& feed = feeds_.begin()->second;
-    close_feed(feed, Reply{feed.connection, {}, ConnectionEnd::shutdown, false, {}, {}});
+    close_feed(feeds_.begin()->second, {ConnectionEnd::shutdown, false});
   }
   privileged_here_ = 0;
 }

@@ -9,7 +9,7 @@ namespace sluice {
 namespace {
 
 // Text is made so far ahead of the socket.
-constexpr std::size_t kTextBytesMin = 16 * kKiB;
+constexpr std::size_t kTextBytesAhead = 16 * kKiB;
 // Replies up to this are kept as one: a verdict is a byte, a Reply over a hundred.
 constexpr std::size_t kJoinedBytesMax = 4 * kKiB;
 
@@ -29,15 +29,15 @@ void ReplyBuffer::push(Reply reply) {
 }
 
 void ReplyBuffer::fill() {
-  while (!waiting_.empty() && text_.size() < kTextBytesMin) {
+  while (!waiting_.empty() && text_.size() < kTextBytesAhead) {
     const Reply& reply = waiting_.front();
     if (reply.connection->protocol == Protocol::logs) {
-      while (taken_ < reply.bytes.size() && text_.size() < kTextBytesMin) {
+      while (taken_ < reply.bytes.size() && text_.size() < kTextBytesAhead) {
         text_ += reply_text(static_cast<LogVerdict>(reply.bytes[taken_++]));
         --backlog_bytes_;
       }
     } else {
-      const std::size_t bytes = std::min(kTextBytesMin, reply.bytes.size() - taken_);
+      const std::size_t bytes = std::min(kTextBytesAhead, reply.bytes.size() - taken_);
       text_.append(reply.bytes, taken_, bytes);
       taken_ += bytes;
       backlog_bytes_ -= bytes;
@@ -61,13 +61,7 @@ std::span<const std::byte> ReplyBuffer::next() {
   return std::as_bytes(std::span(text_)).subspan(written_);
 }
 
-void ReplyBuffer::written(std::size_t bytes) {
-  written_ += bytes;
-  if (written_ == text_.size()) {
-    text_.clear();
-    written_ = 0;
-  }
-}
+void ReplyBuffer::written(std::size_t bytes) { written_ += bytes; }
 
 void ReplyBuffer::drop() { *this = {}; }
 

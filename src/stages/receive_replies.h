@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -22,7 +21,6 @@ class ReplyBuffer {
   void written(std::size_t bytes);
   // Bytes as they came, that are not text yet.
   [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_; }
-  [[nodiscard]] bool empty() const { return waiting_.empty() && text_.empty(); }
   // Forgets all that was to be written.
   void drop();
 
