@@ -35,7 +35,7 @@ std::map<std::string, std::string, std::less<>> values_of_file(
                                       [&key = key](const Setting& one) { return one.name == key; });
     if (setting == settings.end()) {
       const std::string_view nearest = nearest_setting(key);
-      complaints.push_back(quotable_text(key) + " in " + file.path + " is no setting" +
+      complaints.push_back(key + " in " + file.path + " is no setting" +
                            (nearest.empty() ? "; `sluice config` lists them"
                                             : "; did you mean " + std::string(nearest) + "?"));
     } else if (is_secret(*setting)) {
@@ -80,10 +80,11 @@ std::optional<Given> given_for(const Setting& setting,
   return std::nullopt;
 }
 
-std::string joined(const std::vector<std::string>& lines) {
+// A line each, whatever bytes of a setting or key they quote.
+std::string joined(const std::vector<std::string>& complaints) {
   std::string text;
-  for (const std::string& line : lines) {
-    text += (text.empty() ? "" : "\n") + line;
+  for (const std::string& complaint : complaints) {
+    text += (text.empty() ? "" : "\n") + quotable_text(complaint);
   }
   return text;
 }

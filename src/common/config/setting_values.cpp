@@ -183,7 +183,7 @@ Status assign(const Setting& setting, std::string_view text, Config& config) {
   }
   // A URL with an '@' may carry a password.
   const bool quotable = !is_secret(setting) && text.find('@') == std::string_view::npos;
-  return fatal(quotable ? "is \"" + quotable_text(text) + "\", but " + complaint : complaint);
+  return fatal(quotable ? "is \"" + std::string(text) + "\", but " + complaint : complaint);
 }
 
 }  // namespace sluice

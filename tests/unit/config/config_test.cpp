@@ -170,6 +170,9 @@ TEST_CASE("a_complaint_stays_on_its_line_whatever_it_quotes") {
         "for any free one");
   CHECK(error_of(load_file(R"({"a\nb": 1})")) ==
         "a\\x0ab in sluice.json is no setting; `sluice config` lists them");
+  // A rule quotes a part of the value once more.
+  CHECK(error_of(load({{"ALLOW_FROM", "10.0.0.x\x0b"}})).find("\"10.0.0.x\\x0b\" is no address") !=
+        std::string::npos);
 }
 
 TEST_CASE("no_error_and_no_table_shows_a_secret") {
