@@ -25,9 +25,9 @@ std::string_view to_string(ConnectionEnd end) {
     case ConnectionEnd::reset:
       return "reset";
     case ConnectionEnd::timed_out:
-      return "document deadline";
+      return "timed out";
     case ConnectionEnd::refused:
-      return "not XML";
+      return "refused";
     case ConnectionEnd::shutdown:
       return "shutdown";
   }

@@ -15,6 +15,7 @@
 // because queues need that.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -44,8 +45,8 @@ enum class ConnectionEnd : std::uint8_t {
   open,       // it has not
   finished,   // the peer's FIN was read: answered with FIN once all before it is durable
   reset,      // reset, or found dead by keepalive
-  timed_out,  // a document deadline or the minimum rate
-  refused,    // what it sent is no XML at all
+  timed_out,  // a deadline or the minimum rate
+  refused,    // what it sent is not of the protocol at all
   shutdown,   // we are stopping
 };
 
@@ -76,8 +77,9 @@ struct Connection {
   std::atomic<std::uint64_t> bytes_framing{0};
   // Written by Frame: Receive closes the connection (reset) when it sees it.
   std::atomic<bool> refuse{false};
-  // Chunks that Receive made and that are neither framed nor, of those that get replies, answered.
-  std::atomic<std::uint32_t> chunks_in_flight{0};
+  // Of chunks that Receive made and that are neither framed nor, of those that get replies,
+  // answered; as InFlight counts them.
+  std::atomic<std::uint64_t> bytes_in_flight{0};
   // Written by Frame, for the log and the books.
   std::atomic<std::uint64_t> events{0};
   std::atomic<std::uint64_t> malformed{0};
@@ -87,32 +89,41 @@ struct Connection {
 };
 using ConnectionPtr = std::shared_ptr<Connection>;
 
-// Of one connection that gets replies, chunks that may be in flight at a time; each may be framed
-// into two batches, as what was left of those before it is cut by its bytes.
-inline constexpr std::uint32_t kAnsweredChunksMax = 32;
+// Of one connection that gets replies, reading waits while so many bytes are in flight: what lies
+// between others and their answers, where one client floods.
+inline constexpr std::uint64_t kAnsweredBytesMax = 512 * kKiB;
+// A chunk counts as so many bytes at least, for what it costs besides them.
+inline constexpr std::uint64_t kChunkBytesCountedMin = 16 * kKiB;
+// Chunks that may be in flight at a time, therefore; each may be framed into two batches, as what
+// was left of those before it is cut by its bytes.
+inline constexpr std::size_t kAnsweredChunksMax = kAnsweredBytesMax / kChunkBytesCountedMin;
 
-// Counts a chunk as in flight for as long as it lives, wherever it is dropped.
+// Counts a chunk of `bytes` as in flight for as long as it lives, wherever it is dropped.
 class InFlight {
  public:
   InFlight() = default;
-  explicit InFlight(ConnectionPtr connection) : connection_(std::move(connection)) {
-    connection_->chunks_in_flight.fetch_add(1);
+  InFlight(ConnectionPtr connection, std::size_t bytes)
+      : connection_(std::move(connection)),
+        counted_(std::max<std::uint64_t>(bytes, kChunkBytesCountedMin)) {
+    connection_->bytes_in_flight.fetch_add(counted_);
   }
   InFlight(InFlight&&) noexcept = default;
   InFlight& operator=(InFlight&& other) noexcept {
     std::swap(connection_, other.connection_);
+    std::swap(counted_, other.counted_);
     return *this;
   }
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
   ~InFlight() {
     if (connection_ != nullptr) {
-      connection_->chunks_in_flight.fetch_sub(1);
+      connection_->bytes_in_flight.fetch_sub(counted_);
     }
   }
 
  private:
   ConnectionPtr connection_;
+  std::uint64_t counted_ = 0;
 };
 
 // Receive -> Frame, lane = connection id % lanes. Bytes of one connection as one read gave them;

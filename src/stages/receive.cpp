@@ -137,7 +137,7 @@ void Receiver::watch(Feed& feed) {
 // Stalls the feed where it may not, or ends it where it is refused.
 bool Receiver::may_read(Feed& feed) {
   if (feed.connection->refuse.load(std::memory_order_relaxed)) {
-    end_feed(feed, ConnectionEnd::refused);
+    end_refused(feed);
     return false;
   }
   if (shared_.pause_reading.load(std::memory_order_relaxed)) {
@@ -155,7 +155,7 @@ bool Receiver::may_read(Feed& feed) {
 bool Receiver::is_answered_enough(const Feed& feed) const {
   return options_.protocol == Protocol::xml ||
          (feed.replies.backlog_bytes() < options_.reply_backlog_max &&
-          feed.connection->chunks_in_flight.load() < options_.chunks_in_flight_max);
+          feed.connection->bytes_in_flight.load() < options_.bytes_in_flight_max);
 }
 
 void Receiver::read_turn(Feed& feed) {
@@ -196,7 +196,8 @@ void Receiver::read_turn(Feed& feed) {
     room->memory.truncate(outcome.bytes);
     room->carry.shrink_to(carry_bytes(outcome.bytes));
     deliver(feed, {feed.connection, std::move(room->memory), std::move(room->carry),
-                   shared_.clock.wall_now(), ConnectionEnd::open, InFlight(feed.connection)});
+                   shared_.clock.wall_now(), ConnectionEnd::open,
+                   InFlight(feed.connection, outcome.bytes)});
     left -= std::min(left, outcome.bytes);
     if (outcome.bytes < room_bytes && !feed.socket.has_pending()) {
       return;  // the socket is most likely empty; the poller tells if it is not
@@ -221,7 +222,7 @@ bool Receiver::is_tls_on_plain(Feed& feed, std::span<const std::byte> bytes) {
                 {"advice",
                  "the client speaks TLS, this listener does not: set TLS_CERT and "
                  "TLS_KEY here, or switch TLS off there"}});
-  end_feed(feed, ConnectionEnd::refused);
+  end_feed(feed, ConnectionEnd::refused, "TLS on a plain port");
   return true;
 }
 
@@ -257,8 +258,15 @@ std::optional<MonotonicTime> Receiver::count_events(Feed& feed) {
       .used_up_until;
 }
 
-void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
+// Frame has found that its bytes are not of the protocol.
+void Receiver::end_refused(Feed& feed) {
+  end_feed(feed, ConnectionEnd::refused,
+           options_.protocol == Protocol::xml ? "not XML" : "no request");
+}
+
+void Receiver::end_feed(Feed& feed, ConnectionEnd end, std::string_view reason) {
   feed.end = end;
+  feed.end_reason = reason;
   if (end == ConnectionEnd::reset) {
     feed.replies.drop();
     feed.write_blocked = false;
@@ -277,7 +285,7 @@ void Receiver::end_feed(Feed& feed, ConnectionEnd end) {
   last.connection = feed.connection;
   last.received_at = shared_.clock.wall_now();
   last.end = end;
-  last.in_flight = InFlight(feed.connection);
+  last.in_flight = InFlight(feed.connection, 0);
   if (feed.bytes == 0) {
     // Nothing of it went down, so nothing has to become durable before the answer.
     Reply reply{feed.connection, {}, end, true, {}, {}};

@@ -58,9 +58,9 @@ struct ReceiverOptions {
   std::size_t read_bytes_max = 128 * kKiB;       // one read
   std::size_t read_bytes_per_turn = 256 * kKiB;  // of one connection, before others get theirs
   std::size_t privileged_read_bytes = 32 * kKiB;
-  // Of one connection, reading waits beyond these: chunks that are not answered yet, and bytes of
+  // Of one connection, reading waits beyond these: bytes that are not answered yet, and bytes of
   // replies that it has not taken.
-  std::uint32_t chunks_in_flight_max = kAnsweredChunksMax;
+  std::uint64_t bytes_in_flight_max = kAnsweredBytesMax;
   std::size_t reply_backlog_max = 16 * kKiB;
   std::chrono::milliseconds document_timeout{60'000};   // reading time that one event may take
   std::chrono::milliseconds handshake_timeout{10'000};  // for all that comes before the first byte
@@ -70,7 +70,7 @@ struct ReceiverOptions {
   KeepaliveOptions keepalive;
 };
 
-// A source. The queue of replies must have room for all that chunks_in_flight_max chunks of every
+// A source. The queue of replies must have room for all that kAnsweredChunksMax chunks of every
 // connection may be answered with, and its end.
 class Receiver {
  public:
@@ -106,6 +106,7 @@ class Receiver {
     Stall stall = Stall::none;
     std::optional<Chunk> pending;             // made, but its lane was full
     ConnectionEnd end = ConnectionEnd::open;  // sent down (or pending)
+    std::string_view end_reason;              // for the log, where there is more to say than `end`
     std::uint64_t bytes = 0;
     std::uint64_t events_counted = 0;  // against the rate limit
     MonotonicTime resume_at{};         // with Stall::rate
@@ -153,7 +154,8 @@ class Receiver {
   std::optional<Room> make_privileged_room(const Feed& feed);
   void deliver(Feed& feed, Chunk chunk);
   std::optional<MonotonicTime> count_events(Feed& feed);
-  void end_feed(Feed& feed, ConnectionEnd end);
+  void end_feed(Feed& feed, ConnectionEnd end, std::string_view reason = {});
+  void end_refused(Feed& feed);
   void stall(Feed& feed, Stall why);
   void resume_stalled();
   bool resume(Feed& feed);

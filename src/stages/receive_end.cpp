@@ -96,7 +96,7 @@ void Receiver::close_feed(Feed& feed, Ending ending) {
              {"bytes", feed.bytes},
              {"events", connection.events.load()},
              {"malformed", connection.malformed.load()},
-             {"reason", to_string(ending.end)},
+             {"reason", feed.end_reason.empty() ? to_string(ending.end) : feed.end_reason},
              {"durable", ending.durable ? 1 : 0},
              {"seconds", seconds_of(shared_.clock.now() - connection.opened_at)}});
   forget(feed);
@@ -138,7 +138,7 @@ bool Receiver::give_up_writing(Feed& feed, MonotonicTime now, std::chrono::nanos
   feed.replies.drop();
   feed.write_blocked = false;
   if (feed.end == ConnectionEnd::open) {
-    end_feed(feed, ConnectionEnd::timed_out);
+    end_feed(feed, ConnectionEnd::timed_out, "REPLY_TIMEOUT");
     return true;
   }
   feed.socket.close_with_reset();
@@ -169,7 +169,7 @@ void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds ela
   const std::uint64_t pieces =
       connection.events.load() + connection.malformed.load() + connection.refused.load();
   if (connection.refuse.load(std::memory_order_relaxed)) {
-    return end_feed(feed, ConnectionEnd::refused);
+    return end_refused(feed);
   }
   if (connection.bytes_framing.load() == 0 || pieces != feed.events_at_sweep) {
     feed.reading_time = {};
@@ -183,7 +183,7 @@ void Receiver::sweep(Feed& feed, MonotonicTime now, std::chrono::nanoseconds ela
   const bool too_slow = feed.reading_time >= kRateGrace &&
                         static_cast<double>(feed.bytes - feed.bytes_at_event) < bytes_wanted;
   if (feed.reading_time >= options_.document_timeout || too_slow) {
-    end_feed(feed, ConnectionEnd::timed_out);
+    end_feed(feed, ConnectionEnd::timed_out, too_slow ? "MIN_RECEIVE_RATE" : "DOCUMENT_TIMEOUT");
   }
 }
 

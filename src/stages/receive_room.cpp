@@ -68,7 +68,7 @@ void Receiver::release_privilege() {
   const auto found = feeds_.find(privileged_here_);
   if (found != feeds_.end()) {
     const Connection& connection = *found->second.connection;
-    if (connection.chunks_in_flight.load() != 0 || connection.bytes_framing.load() != 0) {
+    if (connection.bytes_in_flight.load() != 0 || connection.bytes_framing.load() != 0) {
       return;
     }
   }

@@ -140,7 +140,7 @@ void SimProcess::read_some() {
       as_bytes(std::string_view(client.stream).substr(client.sent, bytes)), std::move(*memory));
   chunk.carry = std::move(*carry);
   chunk.received_at = world_.clock.wall_now();
-  chunk.in_flight = InFlight(client.connection);
+  chunk.in_flight = InFlight(client.connection, chunk.bytes.size());
   client.sent += bytes;
   books_.bytes_received += bytes;
   lane.push(std::move(chunk));
@@ -161,7 +161,7 @@ void SimProcess::push_end(SimClient& client, ConnectionEnd end) {
   last.connection = client.connection;
   last.received_at = world_.clock.wall_now();
   last.end = end;
-  last.in_flight = InFlight(client.connection);
+  last.in_flight = InFlight(client.connection, 0);
   lanes_[client.connection->id % lanes_.size()]->push(std::move(last));
 }
 

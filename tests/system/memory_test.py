@@ -9,8 +9,11 @@ import resource
 import selectors
 import socket
 
+import certificates
 import evidence
 import harness
+from load_test import assert_complete, run_load
+from log_clients import RECEIVED, log_line, logs_server, read_replies
 
 KIB, MIB = 1 << 10, 1 << 20
 RECEIVE_THREADS = 2
@@ -19,22 +22,29 @@ MANY_THREADS = {"FRAME_THREADS": 4, "VALIDATE_THREADS": 4, "CONVERT_THREADS": 4}
 THREADS_MAX = 40
 # Of a stack of 8 MiB, what a thread touches.
 STACK_TOUCHED = 128 * KIB
+TLS_SESSION, TLS_HANDSHAKE = 14 * KIB, 44 * KIB
 
 
 def bound(server, connections, segments=0, rejected=0):
     """Bytes, as docs/architecture.md adds them up."""
-    memory = server.status()["memory"]
+    budgets = sum(share["max"] for share in server.status()["memory"].values())
     threads = len(os.listdir(f"/proc/{server.process.pid}/task"))
     assert threads <= THREADS_MAX, f"{threads} threads"
-    return (memory["ingest"]["max"] + memory["egress"]["max"] + RECEIVE_THREADS * 256 * KIB
-            + threads * STACK_TOUCHED + connections * KIB + segments * 300 + rejected * 100 + 20 * MIB
-            + (memory["ingest"]["max"] + memory["egress"]["max"]) // 8)
+    return (budgets + RECEIVE_THREADS * 256 * KIB + threads * STACK_TOUCHED + connections * KIB
+            + segments * 300 + rejected * 100 + 20 * MIB + budgets // 8)
 
 
-def assert_within_bound(server, when, **what):
+def bound_of_logs(answered, threads, message_bytes):
+    """What logs add to it: text and replies of those who are answered, lines and the log file."""
+    replies = 32 * KIB + 66 * 90
+    lines = threads["frame"] + 32 * threads["validate"] + max(37, 37 * MIB // message_bytes)
+    return answered * replies + lines * message_bytes
+
+
+def assert_within_bound(server, when, more=0, **what):
     if server.is_sanitized():
         return  # it keeps what was freed; that all is delivered holds there, too
-    allowed, taken = bound(server, **what), server.memory_of_process("VmHWM")
+    allowed, taken = bound(server, **what) + more, server.memory_of_process("VmHWM")
     print(f"{when}: {taken / MIB:.1f} MiB of {allowed / MIB:.1f} MiB")
     assert taken <= allowed, f"{when}: {taken} bytes, the formula allows {allowed}"
 
@@ -163,6 +173,55 @@ def test_n3_a_thousand_feeds_are_served_beside_ten_thousand_that_are_idle(scratc
     sent = evidence.read_record(record)
     assert len(sent.ends) == active and set(sent.ends.values()) == {"fin"}
     evidence.assert_same(sent, evidence.stored_events(server.objects))
+
+
+@contextlib.contextmanager
+def idle_logs_clients(server, count, wrap=lambda client: client):
+    """So many that say nothing; at the end every hundredth still gets a line answered."""
+    with contextlib.ExitStack() as connected:
+        clients = [connected.enter_context(wrap(server.connect(server.logs_port)))
+                   for _ in range(count)]
+        harness.wait_for(lambda: server.status()["connections"] == count, "all are taken")
+        yield
+        harness.wait_for(lambda: server.status()["connections"] <= count, "the active ones are gone")
+        assert server.status()["connections"] == count, "idle clients were closed"
+        for client in clients[::100]:
+            client.sendall(log_line("idle"))
+            assert read_replies(client, 1) == [RECEIVED]
+    harness.wait_for(lambda: server.status()["connections"] == 0, "the idle ones are gone")
+
+
+def check_idle_and_active(scratch, idle, active, more, wrap=lambda client: client, tls=(), **settings):
+    allow_descriptors(idle + active + 500)
+    threads = {"frame": 2, "validate": 2}
+    message_bytes = 64 * KIB
+    server = logs_server(scratch, MEMORY_MAX_BYTES="64MiB", MAX_CONNECTIONS=idle + active + 100,
+                         MAX_MESSAGE_SIZE=message_bytes, RECEIVE_THREADS=RECEIVE_THREADS,
+                         FRAME_THREADS=threads["frame"], VALIDATE_THREADS=threads["validate"],
+                         **settings).start()
+    with idle_logs_clients(server, idle, wrap):
+        summary, _ = run_load(server.logs_port, "--protocol", "logs", "--count", 20 * active,
+                              "--connections", active, *tls)
+        assert_complete(summary, 20 * active, connections=active)
+        assert_within_bound(server, f"with {idle} idle and {active} active clients",
+                            bound_of_logs(active, threads, message_bytes) + more,
+                            connections=idle + active)
+    server.stop()
+
+
+def test_n3_a_thousand_logs_clients_are_answered_beside_ten_thousand_that_are_idle(scratch):
+    check_idle_and_active(scratch, 10_000, 1000, more=0)
+
+
+def test_n3_tls_sessions_that_are_idle_take_what_the_formula_says(scratch):
+    authority = certificates.Authority(scratch.path)
+    own = authority.issue("server")
+    idle, active = 2000, 200
+    context = certificates.client_context(authority)
+    check_idle_and_active(
+        scratch, idle, active, more=idle * TLS_SESSION + active * TLS_HANDSHAKE,
+        wrap=lambda client: context.wrap_socket(client, server_hostname="127.0.0.1"),
+        tls=("--tls", "--tls-ca", authority.path), TLS_CERT=own.path, TLS_KEY=own.key)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def check_document_timeout(scratch):
     with server.connect() as client:
         client.sendall(SAMPLE[:500])
         assert is_closed_by_server(client)
-    assert server.wait_for_line("connection closed")["reason"] == "document deadline"
+    assert server.wait_for_line("connection closed")["reason"] == "DOCUMENT_TIMEOUT"
     server.stop()
 
 

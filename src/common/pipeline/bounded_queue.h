@@ -7,6 +7,7 @@
 #include <concurrentqueue/concurrentqueue.h>
 #include <concurrentqueue/lightweightsemaphore.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -24,7 +25,7 @@ class BoundedQueue {
   // Holds at most `capacity` items, at least 1.
   explicit BoundedQueue(std::size_t capacity)
       : capacity_(capacity == 0 ? 1 : capacity),
-        items_(capacity_),
+        items_(std::min(capacity_, kItemsMadeAhead)),
         slots_(static_cast<Semaphore::ssize_t>(capacity_)) {}
   BoundedQueue(const BoundedQueue&) = delete;
   BoundedQueue& operator=(const BoundedQueue&) = delete;
@@ -111,6 +112,8 @@ class BoundedQueue {
   using Semaphore = moodycamel::LightweightSemaphore;
   // More than any number of threads that ever waits on one queue.
   static constexpr int kWakeEveryone = 4096;
+  // Memory for so many items is taken at once; for more when they come, and kept.
+  static constexpr std::size_t kItemsMadeAhead = 1024;
 
   bool enqueue_with_slot(T& item) {
     count_.fetch_add(1);

@@ -271,16 +271,16 @@ TEST_CASE("n6_a_chunk_is_in_flight_until_the_last_of_its_answers_is_taken") {
     Chunk chunk;
     chunk.connection = connection;
     chunk.bytes = Buffer::copy_of(as_bytes(bytes), Charge());
-    chunk.in_flight = InFlight(connection);
+    chunk.in_flight = InFlight(connection, chunk.bytes.size());
     REQUIRE(framer.process(std::move(chunk), out).ok());
   };
   give(kEchoHi.substr(0, 3));
-  CHECK(connection->chunks_in_flight == 0);
+  CHECK(connection->bytes_in_flight == 0);
   give(kEchoHi.substr(3));
   REQUIRE(out.items.size() == 2);
-  CHECK(connection->chunks_in_flight == 1);
+  CHECK(connection->bytes_in_flight == kChunkBytesCountedMin);
   out.items.erase(out.items.begin());
-  CHECK(connection->chunks_in_flight == 1);
+  CHECK(connection->bytes_in_flight == kChunkBytesCountedMin);
   out.items.clear();
-  CHECK(connection->chunks_in_flight == 0);
+  CHECK(connection->bytes_in_flight == 0);
 }

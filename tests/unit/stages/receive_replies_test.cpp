@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
+#include <thread>
+
 #include "common/ndjson/log_line.h"
 #include "common/rpc/answerer.h"
 #include "receive_rig.h"
@@ -129,7 +132,7 @@ TEST_CASE("lines_are_answered_on_their_connection_and_its_end_with_fin") {
   running.reply(*chunk, codes({LogVerdict::missing_fields}));
   const std::string expected = texts({LogVerdict::missing_fields});
   CHECK(client.receive(expected.size()) == expected);
-  CHECK(running.wait_until([&] { return chunk->connection->chunks_in_flight.load() == 0; }));
+  CHECK(running.wait_until([&] { return chunk->connection->bytes_in_flight.load() == 0; }));
   client.finish();
   Chunk last;
   (void)running.read_to_end(last);
@@ -149,7 +152,7 @@ TEST_CASE("n6_who_reads_no_answers_is_read_no_more_and_closed_after_the_reply_ti
   // More than the sockets of both sides hold.
   const std::string many(kMiB, static_cast<char>(LogVerdict::missing_fields));
   running.reply(*chunk, many);
-  REQUIRE(running.wait_until([&] { return connection->chunks_in_flight.load() == 0; }));
+  REQUIRE(running.wait_until([&] { return connection->bytes_in_flight.load() == 0; }));
   running.turn();
   REQUIRE(client.send("y"));
   running.turn();
@@ -175,7 +178,7 @@ TEST_CASE("p1_who_reads_no_answers_does_not_hold_up_a_stop") {
   REQUIRE(chunk);
   const ConnectionPtr connection = chunk->connection;
   running.reply(*chunk, std::string(kMiB, static_cast<char>(LogVerdict::missing_fields)));
-  REQUIRE(running.wait_until([&] { return connection->chunks_in_flight.load() == 0; }));
+  REQUIRE(running.wait_until([&] { return connection->bytes_in_flight.load() == 0; }));
   running.thread.request_stop();
   Chunk last;
   (void)running.read_to_end(last);
@@ -190,9 +193,9 @@ TEST_CASE("p1_who_reads_no_answers_does_not_hold_up_a_stop") {
   running.receiver.wake();
 }
 
-TEST_CASE("n6_chunks_that_are_not_answered_are_no_more_than_there_may_be") {
+TEST_CASE("n7_chunks_that_are_not_answered_are_no_more_than_there_may_be") {
   Running::Setup setup = of(Protocol::logs);
-  setup.receiver.chunks_in_flight_max = 2;
+  setup.receiver.bytes_in_flight_max = 2 * kChunkBytesCountedMin;
   Running running(setup);
   auto client = running.client();
   std::vector<Chunk> chunks;
@@ -208,6 +211,33 @@ TEST_CASE("n6_chunks_that_are_not_answered_are_no_more_than_there_may_be") {
   auto third = running.next();
   REQUIRE(third);
   CHECK(third->bytes.text() == "3");
+}
+
+TEST_CASE("n7_bytes_that_are_not_answered_are_no_more_than_there_may_be") {
+  Running::Setup setup = of(Protocol::logs);
+  setup.receiver.bytes_in_flight_max = 4 * kChunkBytesCountedMin;
+  setup.receiver.read_bytes_max = kChunkBytesCountedMin;
+  Running running(setup);
+  auto client = running.client();
+  const std::string sent(64 * kChunkBytesCountedMin, 'x');
+  std::jthread sender([&] { CHECK(client.send(sent)); });
+  std::deque<Chunk> unanswered;
+  std::size_t bytes = 0;
+  std::size_t bytes_unanswered = 0;
+  while (bytes < sent.size()) {
+    if (unanswered.size() >= 4) {
+      bytes_unanswered -= unanswered.front().bytes.size();
+      running.reply(unanswered.front(), codes({LogVerdict::received}));
+      unanswered.pop_front();
+    }
+    auto chunk = running.next();
+    REQUIRE(chunk);
+    bytes += chunk->bytes.size();
+    bytes_unanswered += chunk->bytes.size();
+    unanswered.push_back(std::move(*chunk));
+    CHECK(bytes_unanswered <= setup.receiver.bytes_in_flight_max);
+    CHECK(running.lane.queue.size() + unanswered.size() <= 4);
+  }
 }
 
 TEST_CASE("a_connection_that_breaks_while_its_lane_is_full_ends_behind_what_was_read_of_it") {
