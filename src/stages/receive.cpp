@@ -320,7 +320,7 @@ void Receiver::resume_stalled() {
   }
 }
 
-// True when the feed is stalled no more, or stalled anew (and in the line again).
+// True when the feed is stalled no more, stalled anew (and in the line again), or gone.
 bool Receiver::resume(Feed& feed) {
   switch (feed.stall) {
     case Stall::lane:
@@ -345,6 +345,13 @@ bool Receiver::resume(Feed& feed) {
         return false;
       }
       break;
+    case Stall::last_replies:
+      if (!feed.socket.plain().is_all_taken() && shared_.clock.now() < feed.resume_at) {
+        return false;
+      }
+      feed.socket.close_with_fin();
+      close_feed(feed, *feed.closing);
+      return true;
     case Stall::memory:
     case Stall::turn:
     case Stall::none:

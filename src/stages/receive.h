@@ -84,7 +84,7 @@ class Receiver {
 
  private:
   enum class Step : std::uint8_t { proxy, tls, token, open };
-  enum class Stall : std::uint8_t { none, lane, memory, disk, rate, answers, turn };
+  enum class Stall : std::uint8_t { none, lane, memory, disk, rate, answers, turn, last_replies };
 
   // How a connection is closed, once all replies are written.
   struct Ending {
@@ -109,7 +109,7 @@ class Receiver {
     std::string_view end_reason;              // for the log, where there is more to say than `end`
     std::uint64_t bytes = 0;
     std::uint64_t events_counted = 0;  // against the rate limit
-    MonotonicTime resume_at{};         // with Stall::rate
+    MonotonicTime resume_at{};         // with Stall::rate; at the latest, with Stall::last_replies
 
     ReplyBuffer replies;
     bool write_blocked = false;

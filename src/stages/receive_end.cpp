@@ -12,6 +12,8 @@ namespace {
 
 // A minimum rate is not asked for before an event took so long.
 constexpr auto kRateGrace = std::chrono::seconds(5);
+// At a stop, what a peer that does not acknowledge its last replies may take.
+constexpr auto kLastRepliesMax = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -75,12 +77,21 @@ void Receiver::close_when_written(Feed& feed) {
   const bool fin = closing.durable &&
                    (closing.end == ConnectionEnd::finished ||
                     (closing.end == ConnectionEnd::shutdown && options_.protocol != Protocol::xml));
-  if (fin && feed.socket.open() && !feed.socket.close_with_fin()) {
+  if (!fin || !feed.socket.open()) {
+    return close_feed(feed, closing);
+  }
+  if (!feed.socket.send_fin()) {
     feed.write_blocked = true;
     feed.write_progress_at = shared_.clock.now();
     return watch(feed);
   }
-  close_feed(feed, closing);
+  if (closing.end == ConnectionEnd::finished) {
+    feed.socket.close_with_fin();
+    return close_feed(feed, closing);
+  }
+  // What the peer sent and nobody reads makes a reset of a close: not before it has the replies.
+  feed.resume_at = shared_.clock.now() + kLastRepliesMax;
+  stall(feed, Stall::last_replies);
 }
 
 // The feed is gone after it.

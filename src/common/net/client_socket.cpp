@@ -56,7 +56,7 @@ WriteOutcome ClientSocket::write(std::span<const std::byte> bytes) {
   return {WriteOutcome::Kind::reset, 0};
 }
 
-bool ClientSocket::close_with_fin() {
+bool ClientSocket::send_fin() {
   if (tls_) {
     switch (tls_->shutdown()) {
       case TlsShutdown::would_block:
@@ -69,7 +69,7 @@ bool ClientSocket::close_with_fin() {
     }
     tls_.reset();
   }
-  socket_.close_with_fin();
+  socket_.send_fin();
   return true;
 }
 

@@ -48,8 +48,10 @@ class ClientSocket {
   // Where not all was taken, the next write begins with what was not, and is no shorter.
   WriteOutcome write(std::span<const std::byte> bytes);
 
-  // FIN, and close_notify before it. False: not yet, again once it is writable.
-  [[nodiscard]] bool close_with_fin();
+  // FIN, and close_notify before it; then it may be closed, and nothing else. False: not yet, again
+  // once it is writable.
+  [[nodiscard]] bool send_fin();
+  void close_with_fin() { socket_.close_with_fin(); }
   void close_with_reset();
 
  private:

@@ -1,5 +1,7 @@
 #include "common/net/tcp_socket.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -64,6 +66,13 @@ TcpSocket::TcpSocket(UniqueFd fd) : fd_(std::move(fd)) { set_reset_on_close(true
 void TcpSocket::set_reset_on_close(bool on) {
   const linger option{on ? 1 : 0, 0};
   (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &option, sizeof option);
+}
+
+void TcpSocket::send_fin() { (void)::shutdown(fd_.get(), SHUT_WR); }
+
+bool TcpSocket::is_all_taken() const {
+  int bytes = 0;
+  return ::ioctl(fd_.get(), SIOCOUTQ, &bytes) != 0 || bytes == 0;
 }
 
 void TcpSocket::close_with_fin() {

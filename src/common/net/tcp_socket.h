@@ -44,7 +44,13 @@ class TcpSocket {
   static constexpr std::size_t kPartsMax = 64;
   WriteOutcome write(std::span<const std::byte> bytes);
   WriteOutcome write(std::span<const std::span<const std::byte>> parts);
-  // FIN, provided that the peer's FIN was read (else the kernel would make it RST).
+  // FIN; nothing is written after it.
+  void send_fin();
+  // Whether the peer's kernel has all that was written, and the FIN; of a unix socket, whether the
+  // peer has read it.
+  [[nodiscard]] bool is_all_taken() const;
+  // FIN, if it was not sent, provided that all of the peer's bytes and its FIN were read (else the
+  // kernel makes it RST, which may overtake what was written).
   void close_with_fin();
   void close_with_reset();
 

@@ -193,6 +193,27 @@ TEST_CASE("p1_who_reads_no_answers_does_not_hold_up_a_stop") {
   running.receiver.wake();
 }
 
+TEST_CASE("p1_at_a_stop_bytes_that_nobody_reads_take_no_reply_away") {
+  Running running(of(Protocol::logs));
+  auto client = running.client();
+  REQUIRE(client.send("x"));
+  auto chunk = running.next();
+  REQUIRE(chunk);
+  constexpr std::size_t kReplies = 20'000;
+  running.reply(*chunk, std::string(kReplies, static_cast<char>(LogVerdict::received)));
+  REQUIRE(running.wait_until([&] { return chunk->connection->bytes_in_flight.load() == 0; }));
+  running.thread.request_stop();
+  Chunk last;
+  (void)running.read_to_end(last);
+  REQUIRE(last.end == ConnectionEnd::shutdown);
+  REQUIRE(client.send("nobody reads this"));
+  running.answer(last, true);
+  const std::size_t bytes = kReplies * reply_text(LogVerdict::received).size();
+  CHECK(client.receive(bytes).size() == bytes);
+  CHECK(client.ending() == LoopbackClient::Ending::fin);
+  CHECK(running.wait_until([&] { return running.limits.connections() == 0; }));
+}
+
 TEST_CASE("n7_chunks_that_are_not_answered_are_no_more_than_there_may_be") {
   Running::Setup setup = of(Protocol::logs);
   setup.receiver.bytes_in_flight_max = 2 * kChunkBytesCountedMin;
