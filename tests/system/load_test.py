@@ -3,36 +3,13 @@ answered otherwise."""
 import json
 import re
 import socket
-import subprocess
 import threading
 
 import harness
+from certificates import Authority, tls_settings
 from log_clients import RECEIVED, logs_server, stored_lines
 
 LINES = 20_000
-
-
-def make_authority(directory, name):
-    """An authority's certificate and key."""
-    certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
-            "-addext", "keyUsage=critical,keyCertSign")
-    return certificate, key
-
-
-def issue(directory, name, authority, alternative):
-    certificate, key, request = (directory / f"{name}.{end}" for end in ("pem", "key", "csr"))
-    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", key, "-out", request, "-subj", f"/CN={name}",
-            "-addext", f"subjectAltName={alternative}")
-    openssl("x509", "-req", "-in", request, "-CA", authority[0], "-CAkey", authority[1],
-            "-CAcreateserial", "-out", certificate, "-days", "2", "-copy_extensions", "copy")
-    return certificate, key
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
 def run_load(port, *arguments, expected=0, record=None):
@@ -117,12 +94,12 @@ def test_rpc_requests_are_answered(scratch):
 
 
 def test_over_tls_with_certificates_of_both_sides_all_is_the_same(scratch):
-    authority = make_authority(scratch.path, "authority")
-    certificate, key = issue(scratch.path, "server", authority, "IP:127.0.0.1")
-    own, own_key = issue(scratch.path, "client", authority, "DNS:load.example")
-    server = logs_server(scratch, PROTOCOLS="xml,logs,rpc", TLS_CERT=certificate, TLS_KEY=key,
-                         TLS_CLIENT_CA=authority[0], TLS_CLIENT_NAMES="load.example").start()
-    tls = ["--tls", "--tls-ca", authority[0], "--tls-cert", own, "--tls-key", own_key]
+    authority = Authority(scratch.path)
+    own = authority.issue("client", names="DNS:load.example")
+    settings = tls_settings(authority.issue("server", names="IP:127.0.0.1"))
+    server = logs_server(scratch, PROTOCOLS="xml,logs,rpc", TLS_CLIENT_CA=authority.path,
+                         TLS_CLIENT_NAMES="load.example", **settings).start()
+    tls = ["--tls", "--tls-ca", authority.path, "--tls-cert", own.path, "--tls-key", own.key]
     record = scratch.path / "record"
     logs, _ = run_load(server.logs_port, "--protocol", "logs", "--count", LINES, "--connections", 5,
                        "--cut", "random", *tls, record=record)
@@ -133,9 +110,9 @@ def test_over_tls_with_certificates_of_both_sides_all_is_the_same(scratch):
     assert xml["connections"] == {"fin": 2, "rst": 0, "failed": 0} and xml["sent"] == 500, xml
     # Not let in: without its certificate, with a server whose authority it does not know.
     run_load(server.logs_port, "--protocol", "logs", "--count", 10, *tls[:3], expected=1)
-    other = make_authority(scratch.path, "other")
+    other = Authority(scratch.path, "other")
     _, output = run_load(server.logs_port, "--protocol", "logs", "--count", 10, "--tls", "--tls-ca",
-                         other[0], expected=1)
+                         other.path, expected=1)
     assert "the server's certificate: " in output, output
     _, output = run_load(server.logs_port, "--host", "localhost", "--protocol", "logs", "--count",
                          10, *tls, expected=1)
@@ -145,14 +122,13 @@ def test_over_tls_with_certificates_of_both_sides_all_is_the_same(scratch):
 
 
 def test_a_token_opens_the_door(scratch):
-    authority = make_authority(scratch.path, "authority")
-    certificate, key = issue(scratch.path, "server", authority, "IP:127.0.0.1")
+    authority = Authority(scratch.path)
     tokens = scratch.path / "tokens"
     tokens.write_text("# of the gates\n\ncanary-token-\\\"2f9e55aa\n")
     tokens.chmod(0o600)
-    server = logs_server(scratch, TLS_CERT=certificate, TLS_KEY=key,
-                         SERVER_TOKEN_FILE=tokens).start()
-    tls = ["--tls", "--tls-ca", authority[0]]
+    server = logs_server(scratch, SERVER_TOKEN_FILE=tokens,
+                         **tls_settings(authority.issue("server"))).start()
+    tls = ["--tls", "--tls-ca", authority.path]
     summary, _ = run_load(server.logs_port, "--protocol", "logs", "--count", 1000, "--connections",
                           3, *tls, "--token", tokens)
     assert_complete(summary, 1000, connections=3)
