@@ -277,14 +277,17 @@ void Server::reload() {
     return;
   }
   // All of them are asked, so that what is right is taken.
-  Status reloaded;
+  Status reloaded;  // the first error
+  const auto keep_first = [&reloaded](Status status) {
+    if (reloaded) {
+      reloaded = std::move(status);
+    }
+  };
   for (const auto& stream : streams_) {
-    Status status = stream->reload(*config);
-    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+    keep_first(stream->reload(*config));
   }
   if (rpc_ != nullptr) {
-    Status status = rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now());
-    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+    keep_first(rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now()));
   }
   log::set_level(config->log_level);
   if (!reloaded) {
