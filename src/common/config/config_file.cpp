@@ -91,12 +91,13 @@ class FileReader {
       return;
     }
     for (const auto& [key, value] : object.items()) {
-      read_of_listener(protocol + "." + key, key, value);
+      read_of_listener(protocol, key, value);
     }
   }
 
-  void read_of_listener(const std::string& name, const std::string& key,
+  void read_of_listener(const std::string& protocol, const std::string& key,
                         const nlohmann::json& value) {
+    const std::string name = protocol + "." + key;
     const auto possible = tls_settings();
     if (std::none_of(possible.begin(), possible.end(),
                      [&key](const TlsSetting& one) { return one.name == key; })) {

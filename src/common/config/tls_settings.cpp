@@ -36,6 +36,23 @@ TlsSettings tls_of_all(const Config& config) {
   return {config.tls_cert, config.tls_key, config.tls_client_ca, config.tls_client_names};
 }
 
+// nullptr where it has nothing of its own.
+const SettingValue* first_of_listener(const Config& config, std::string_view protocol) {
+  const std::string prefix = std::string(protocol) + ".";
+  const auto found =
+      std::find_if(config.of_listeners.begin(), config.of_listeners.end(),
+                   [&](const SettingValue& one) { return one.name.starts_with(prefix); });
+  return found == config.of_listeners.end() ? nullptr : &*found;
+}
+
+std::string complaint_of(const Need& need, std::string_view protocol, const std::string& source) {
+  const std::string listener(protocol);
+  const std::string given(need.of.name);
+  const std::string missing(need.what.name);
+  return given + " is set for the " + listener + " listener, but " + missing + " is not: in \"" +
+         listener + "\" of " + source + " set " + missing + ", or " + given + " to \"\"";
+}
+
 }  // namespace
 
 std::span<const TlsSetting> tls_settings() { return kAll; }
@@ -72,20 +89,13 @@ bool Config::speaks_tls(std::string_view protocol) const {
 void check_tls(const Config& config, std::vector<std::string>& complaints) {
   bool as_all = false;  // somebody is served with what holds for all
   for (const std::string_view protocol : kProtocols) {
-    const std::string listener(protocol);
-    const auto own =
-        std::find_if(config.of_listeners.begin(), config.of_listeners.end(),
-                     [&](const SettingValue& one) { return one.name.starts_with(listener + "."); });
-    if (own == config.of_listeners.end()) {
+    const SettingValue* own = first_of_listener(config, protocol);
+    if (own == nullptr) {
       as_all = as_all || config.serves(protocol);
       continue;
     }
-    for (const auto& [of, what] : unmet_needs(config.tls_of(protocol))) {
-      const std::string given(of.name);
-      const std::string missing(what.name);
-      complaints.push_back(given + " is set for the " + listener + " listener, but " + missing +
-                           " is not: in \"" + listener + "\" of " + own->source + " set " +
-                           missing + ", or " + given + " to \"\"");
+    for (const Need& need : unmet_needs(config.tls_of(protocol))) {
+      complaints.push_back(complaint_of(need, protocol, own->source));
     }
   }
   if (as_all) {
