@@ -50,6 +50,23 @@ std::vector<std::string> names_of(std::string_view list) {
   return names;
 }
 
+Result<std::shared_ptr<const TlsContext>> tls_context_of(const Config& config, Protocol protocol,
+                                                         Filesystem& filesystem, WallTime now) {
+  const TlsSettings tls = config.tls_of(to_string(protocol));
+  auto context = TlsContext::load(filesystem,
+                                  {.cert_path = tls.cert,
+                                   .key_path = tls.key,
+                                   .client_ca_path = tls.client_ca,
+                                   .client_names = names_of(tls.client_names)},
+                                  now);
+  if (!context) {
+    return fatal(
+        "TLS of the " + std::string(to_string(protocol)) + " listener: " + context.error().message,
+        context.error().code);
+  }
+  return context;
+}
+
 }  // namespace
 
 Listener::Listener(const Config& config, Protocol protocol)
@@ -80,12 +97,7 @@ Status Listener::load_rules(const Config& config, Filesystem& filesystem, WallTi
   rules->allow = std::move(*allow);
   rules->proxies = std::move(*proxies);
   if (config.speaks_tls(to_string(protocol_))) {
-    auto context = TlsContext::load(filesystem,
-                                    {.cert_path = config.tls_cert,
-                                     .key_path = config.tls_key,
-                                     .client_ca_path = config.tls_client_ca,
-                                     .client_names = names_of(config.tls_client_names)},
-                                    now);
+    auto context = tls_context_of(config, protocol_, filesystem, now);
     if (!context) {
       return context.status();
     }

@@ -237,18 +237,22 @@ void Server::watch_credentials() {
 // Once an hour would do; it costs nothing.
 void Server::watch_certificates() {
   std::optional<WallTime> ends_at;
+  std::string_view whose;
   for (const Listener* listener : listeners()) {
     const auto end = listener->certificate_ends_at();
-    ends_at = end && (!ends_at || *end < *ends_at) ? end : ends_at;
+    if (end && (!ends_at || *end < *ends_at)) {
+      ends_at = end;
+      whose = to_string(listener->protocol());
+    }
   }
   const WallTime now = clock_.wall_now();
   if (!ends_at || *ends_at - now > kCertificateWarning) {
     return conditions_.clear("tls.certificate");
   }
   conditions_.raise("tls.certificate", Conditions::Severity::alarm,
-                    "the certificate of TLS_CERT " +
-                        std::string(*ends_at <= now ? "has ended at " : "ends at ") +
-                        utc_seconds(*ends_at) + ": put a new one there and send SIGHUP");
+                    "the certificate of the " + std::string(whose) + " listener (TLS_CERT) " +
+                        (*ends_at <= now ? "has ended at " : "ends at ") + utc_seconds(*ends_at) +
+                        ": put a new one there and send SIGHUP");
 }
 
 void Server::seal_now() {
@@ -277,14 +281,17 @@ void Server::reload() {
     return;
   }
   // All of them are asked, so that what is right is taken.
-  Status reloaded;
+  Status reloaded;  // the first error
+  const auto keep_first = [&reloaded](Status status) {
+    if (reloaded) {
+      reloaded = std::move(status);
+    }
+  };
   for (const auto& stream : streams_) {
-    Status status = stream->reload(*config);
-    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+    keep_first(stream->reload(*config));
   }
   if (rpc_ != nullptr) {
-    Status status = rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now());
-    reloaded = reloaded ? std::move(status) : std::move(reloaded);
+    keep_first(rpc_listener_->load_rules(*config, filesystem_, clock_.wall_now()));
   }
   log::set_level(config->log_level);
   if (!reloaded) {

@@ -113,7 +113,7 @@ void Server::add_metrics(MetricsPage& page) const {
                static_cast<double>(listener->connections()));
     if (const auto ends_at = listener->certificate_ends_at()) {
       page.gauge("sluice_tls_certificate_expires_timestamp_seconds",
-                 "Unix time at which the certificate of TLS_CERT ends", labels,
+                 "Unix time at which the listener's certificate (TLS_CERT) ends", labels,
                  std::chrono::duration<double>(ends_at->time_since_epoch()).count());
     }
   }

@@ -1,18 +1,22 @@
 // Any text as configuration: lines NAME=value are the environment; what stands behind a line "file"
 // is the JSON file. It is accepted, or refused by lines each of which names a setting or the file,
 // and quotes nothing that breaks the line. What was accepted is accepted again as it is printed,
-// from the environment and from a file, with the same values, and names no secret.
+// from the environment and from a file (what holds for one listener: from a file in any case), with
+// the same values, and names no secret.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/config.h"
 #include "common/config/config_report.h"
 #include "common/config/settings.h"
+#include "common/config/tls_settings.h"
 
 using namespace sluice;
 
@@ -74,12 +78,36 @@ std::string secret_of(const Setting& setting, const Config& config) {
   return config.*std::get<SecretField>(setting.field).member;
 }
 
-bool same_values(const Config& one, const Config& other) {
-  return std::equal(one.settings.begin(), one.settings.end(), other.settings.begin(),
-                    other.settings.end(), [](const SettingValue& a, const SettingValue& b) {
+bool same_values(const std::vector<SettingValue>& one, const std::vector<SettingValue>& other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](const SettingValue& a, const SettingValue& b) {
                       return a.name == b.name && a.value == b.value &&
                              a.explicitly_set == b.explicitly_set;
                     });
+}
+
+// That what is in effect for each listener is what is printed for it, else what is for all.
+void check_listeners(const Config& config) {
+  const std::map<std::string_view, std::string> of_all{
+      {"TLS_CERT", config.tls_cert},
+      {"TLS_KEY", config.tls_key},
+      {"TLS_CLIENT_CA", config.tls_client_ca},
+      {"TLS_CLIENT_NAMES", config.tls_client_names}};
+  for (const std::string_view protocol : kProtocols) {
+    const TlsSettings tls = config.tls_of(protocol);
+    for (const TlsSetting& setting : tls_settings()) {
+      const std::string& value = tls.*setting.member;
+      const SettingValue* own = config.of_listener(protocol, setting.name);
+      if (own != nullptr ? value != own->value
+                         : !value.empty() && value != of_all.at(setting.name)) {
+        complain("another " + std::string(setting.name) + " holds for " + std::string(protocol) +
+                 ":\n" + config_table(config));
+      }
+    }
+    if (config.serves(protocol) && tls.cert.empty() != tls.key.empty()) {
+      complain("half a certificate for " + std::string(protocol) + ":\n" + config_table(config));
+    }
+  }
 }
 
 // What was set, as it is printed; secrets, which are not, from where they are.
@@ -100,7 +128,11 @@ void check_round_trip(const Config& config, bool by_file) {
       again.environment[value.name] = value.value;
     }
   }
-  if (by_file) {
+  for (const SettingValue& value : config.of_listeners) {
+    const std::size_t dot = value.name.find('.');
+    file[value.name.substr(0, dot)][value.name.substr(dot + 1)] = value.value;
+  }
+  if (!file.empty()) {
     std::string text;
     try {
       text = file.dump();
@@ -113,7 +145,8 @@ void check_round_trip(const Config& config, bool by_file) {
   if (!reread) {
     complain("as printed it is refused: " + reread.error().message);
   }
-  if (!same_values(config, *reread)) {
+  if (!same_values(config.settings, reread->settings) ||
+      !same_values(config.of_listeners, reread->of_listeners)) {
     complain("as printed it is another:\n" + config_table(config) + config_table(*reread));
   }
   for (const Setting& setting : all_settings()) {
@@ -132,6 +165,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     check_complaints(config.error().message);
     return 0;
   }
+  check_listeners(*config);
   check_round_trip(*config, false);
   check_round_trip(*config, true);
   return 0;

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
+#include "common/config/config_file.h"
 #include "common/config/config_rules.h"
 #include "common/config/near_miss.h"
 #include "common/config/settings.h"
@@ -18,41 +18,6 @@ namespace sluice {
 namespace {
 
 constexpr std::uintmax_t kFileBytesMax = kMiB;
-
-// The file's values as the environment would write them. Keys that are no settings, values that
-// are no scalars and secrets are complaints.
-std::map<std::string, std::string, std::less<>> values_of_file(
-    const ConfigFile& file, std::vector<std::string>& complaints) {
-  std::map<std::string, std::string, std::less<>> values;
-  const auto parsed = nlohmann::json::parse(file.content, nullptr, false);
-  if (!parsed.is_object()) {
-    complaints.push_back(file.path + " must be a JSON object such as {\"PORT\": 8080}");
-    return values;
-  }
-  const auto settings = all_settings();
-  for (const auto& [key, value] : parsed.items()) {
-    const auto setting = std::find_if(settings.begin(), settings.end(),
-                                      [&key = key](const Setting& one) { return one.name == key; });
-    if (setting == settings.end()) {
-      const std::string_view nearest = nearest_setting(key);
-      complaints.push_back(key + " in " + file.path + " is no setting" +
-                           (nearest.empty() ? "; `sluice config` lists them"
-                                            : "; did you mean " + std::string(nearest) + "?"));
-    } else if (is_secret(*setting)) {
-      complaints.push_back(key +
-                           " must not stand in a file: set it in the environment and remove "
-                           "it from " +
-                           file.path);
-    } else if (value.is_string()) {
-      values[key] = value.get<std::string>();
-    } else if (value.is_number() || value.is_boolean()) {
-      values[key] = value.dump();
-    } else {
-      complaints.push_back(key + " in " + file.path + " must be a string, a number, true or false");
-    }
-  }
-  return values;
-}
 
 struct Given {
   std::string text;
@@ -89,11 +54,6 @@ std::string joined(const std::vector<std::string>& complaints) {
   return text;
 }
 
-// Whether a list with commas has an entry.
-bool names(const std::string& list, std::string_view entry) {
-  return ("," + list + ",").find("," + std::string(entry) + ",") != std::string::npos;
-}
-
 }  // namespace
 
 std::string Config::destination() const {
@@ -110,11 +70,7 @@ std::string Config::destination() const {
   return "s3://" + bucket_name + (aws_endpoint_url.empty() ? "" : "@" + aws_endpoint_url);
 }
 
-bool Config::serves(std::string_view protocol) const { return names(protocols, protocol); }
-
-bool Config::speaks_tls(std::string_view protocol) const {
-  return !tls_cert.empty() && names(tls_protocols, protocol);
-}
+bool Config::serves(std::string_view protocol) const { return list_has(protocols, protocol); }
 
 std::vector<Stream> Config::streams() const {
   std::vector<Stream> named;
@@ -186,14 +142,15 @@ Result<ConfigSources> read_config_sources(const std::string& path) {
 Result<Config> load_config(const ConfigSources& sources) {
   Config config;
   std::vector<std::string> complaints;
-  std::map<std::string, std::string, std::less<>> file_values;
+  FileValues file;
   std::string file_path;
   if (sources.file) {
     file_path = sources.file->path;
-    file_values = values_of_file(*sources.file, complaints);
+    file = values_of_file(*sources.file, complaints);
   }
+  config.of_listeners = std::move(file.of_listeners);
   for (const Setting& setting : all_settings()) {
-    const auto given = given_for(setting, sources.environment, file_values, file_path);
+    const auto given = given_for(setting, sources.environment, file.of_all, file_path);
     if (given) {
       if (Status status = assign(setting, given->text, config); !status) {
         complaints.push_back(std::string(setting.name) + " (" + given->source + ") " +

@@ -3,6 +3,7 @@
 // table in settings.cpp.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -21,9 +22,12 @@
 
 namespace sluice {
 
+// What is served; each has a listener.
+inline constexpr std::array<std::string_view, 3> kProtocols{"xml", "logs", "rpc"};
+
 // One setting as it is in effect, for `sluice config`. A secret's value is "(set)" or empty.
 struct SettingValue {
-  std::string name;
+  std::string name;  // "TLS_CERT"; "logs.TLS_CERT" where it holds for that listener alone
   std::string value;
   std::string source;  // "default", "environment", "environment AWS_DEFAULT_REGION", "file <path>"
   bool explicitly_set = false;
@@ -33,6 +37,14 @@ struct SettingValue {
 enum class FileSizeBasis : std::uint8_t {
   received,  // the events as they came
   object,    // the object, compressed: predicted
+};
+
+// What a listener speaks TLS with.
+struct TlsSettings {
+  std::string cert;  // empty: plain text
+  std::string key;
+  std::string client_ca;
+  std::string client_names;
 };
 
 // The initialisers are the defaults, and the only place where they stand.
@@ -60,7 +72,7 @@ struct Config {
   bool rate_limit_enabled = false;
   Milliseconds rate_limit_window{std::chrono::seconds(60)};
   std::uint64_t rate_limit_events_max = 10000;
-  std::string tls_cert;  // empty: plain text
+  std::string tls_cert;  // of all listeners, as the next three: tls_of() says what holds for one
   std::string tls_key;
   std::string tls_client_ca;
   std::string tls_client_names;
@@ -175,16 +187,24 @@ struct Config {
   std::string home;  // HOME: where .aws lies; no setting
 
   // How it came about.
-  std::vector<SettingValue> settings;  // all, in the table's order
-  std::vector<std::string> warnings;   // sentences, for the log
+  std::vector<SettingValue> settings;      // all, in the table's order
+  std::vector<SettingValue> of_listeners;  // what the file gives for one listener: wins for it
+  std::vector<std::string> warnings;       // sentences, for the log
 
   [[nodiscard]] bool uses_s3() const { return !bucket_name.empty(); }
   // What a spool is bound to: "s3://bucket", "s3://bucket@<endpoint>" or "file:///directory"
   // (absolute: depends on the working directory).
   [[nodiscard]] std::string destination() const;
-  // What PROTOCOLS names of "xml", "logs", "rpc".
+  // Whether PROTOCOLS names this one of kProtocols.
   [[nodiscard]] bool serves(std::string_view protocol) const;
+  // Whether TLS_PROTOCOLS does, and it has a certificate.
   [[nodiscard]] bool speaks_tls(std::string_view protocol) const;
+  // What is in effect for its listener: its own settings, else those of all listeners. Where it
+  // has an empty TLS_CERT of its own, or TLS_CLIENT_CA, nothing of all that needs one.
+  [[nodiscard]] TlsSettings tls_of(std::string_view protocol) const;
+  // What the file gives for its listener alone; nullptr where nothing.
+  [[nodiscard]] const SettingValue* of_listener(std::string_view protocol,
+                                                std::string_view setting) const;
   [[nodiscard]] std::vector<Stream> streams() const;
   // The shares of memory_bytes_max: those of the two halves of each stream, which are equal, and an
   // eighth for rpc beside streams.

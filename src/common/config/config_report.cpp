@@ -47,22 +47,41 @@ code 2. A variable that looks like a misspelt setting is warned about. `CURRENT_
 Objects go to S3 when `BUCKET_NAME` is set, else into the directory `OUTPUT_DIR`. Where neither is
 set, but `AWS_ENDPOINT_URL`, `PREFIX` or any `S3_*` is, Sluice refuses to start and says which is
 missing.
+
+## One listener
+
+`TLS_CERT`, `TLS_KEY`, `TLS_CLIENT_CA` and `TLS_CLIENT_NAMES` hold for all listeners. In the file,
+and only there, an object named `xml`, `logs` or `rpc` gives any of them for that listener alone:
+
+```json
+{"TLS_CERT": "a.pem", "TLS_KEY": "a.key",
+ "logs": {"TLS_CERT": "b.pem", "TLS_KEY": "b.key", "TLS_CLIENT_CA": "ca.pem"},
+ "xml": {"TLS_CERT": ""}}
+```
+
+What it names wins for the listener, also over the environment; what it does not name holds as for
+all, wherever that comes from. Here an empty value is a value: with an empty `TLS_CERT` the listener
+speaks plain text, with an empty `TLS_CLIENT_CA` its clients need no certificate. Only listeners
+that `TLS_PROTOCOLS` names speak TLS. `sluice config` prints these settings last, as
+`logs.TLS_CERT`.
 )";
 
 }  // namespace
 
 std::string config_table(const Config& config) {
+  std::vector<SettingValue> settings = config.settings;
+  settings.insert(settings.end(), config.of_listeners.begin(), config.of_listeners.end());
   std::size_t name_width = 0;
   std::size_t value_width = 0;
-  for (const SettingValue& setting : config.settings) {
+  for (const SettingValue& setting : settings) {
     name_width = std::max(name_width, setting.name.size());
     value_width = std::max(value_width, std::min<std::size_t>(setting.value.size(), 32));
   }
   std::string table;
-  for (const SettingValue& setting : config.settings) {
-    table += padded(setting.name, name_width + 2) +
-             padded(setting.value.empty() ? "-" : setting.value, value_width + 2) + setting.source +
-             "\n";
+  for (const SettingValue& setting : settings) {
+    table += padded(setting.name, name_width) + "  " +
+             padded(setting.value.empty() ? "-" : setting.value, value_width) + "  " +
+             setting.source + "\n";
   }
   return table;
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/config/settings.h"
+#include "common/config/tls_settings.h"
 #include "common/config/value_text.h"
 #include "common/xml/block_cost.h"
 
@@ -100,21 +101,12 @@ void check_encryption(const Config& config, std::vector<std::string>& complaints
 }
 
 void check_listeners(const Config& config, std::vector<std::string>& complaints) {
-  const auto needs = [&](bool wanted, std::string_view name, const std::string& value,
-                         std::string_view other) {
-    if (wanted && value.empty()) {
-      complaints.push_back(std::string(other) + " is set, but " + std::string(name) + " is not");
-    }
-  };
-  needs(!config.tls_cert.empty(), "TLS_KEY", config.tls_key, "TLS_CERT");
-  needs(!config.tls_key.empty(), "TLS_CERT", config.tls_cert, "TLS_KEY");
-  needs(!config.tls_client_ca.empty(), "TLS_CERT", config.tls_cert, "TLS_CLIENT_CA");
-  needs(!config.tls_client_names.empty(), "TLS_CLIENT_CA", config.tls_client_ca,
-        "TLS_CLIENT_NAMES");
+  check_tls(config, complaints);
   if (!config.server_token_file.empty() && config.serves("logs") && !config.speaks_tls("logs")) {
     complaints.emplace_back(
         "SERVER_TOKEN_FILE is set, but the logs listener speaks plain text, in which everybody "
-        "on the way reads a token: set TLS_CERT and TLS_KEY, and logs in TLS_PROTOCOLS");
+        "on the way reads a token: set TLS_CERT and TLS_KEY (for all listeners, or in \"logs\" of "
+        "the configuration file), and logs in TLS_PROTOCOLS");
   }
   if (config.serves("logs") && !config.log_persistence && !config.logs_upload) {
     complaints.emplace_back(
@@ -271,6 +263,7 @@ std::vector<std::string> config_warnings(const Config& config) {
   if (config.connections_per_ip_max > config.connections_max) {
     warnings.emplace_back("MAX_CONNECTIONS_PER_IP has no effect: it is above MAX_CONNECTIONS");
   }
+  warn_of_unused_tls(config, warnings);
   return warnings;
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/config/config.h"
 #include "common/config/value_text.h"
 #include "common/net/allow_list.h"
 #include "common/s3/object_key.h"
@@ -86,7 +87,7 @@ std::string protocols_complaint(std::string_view text) {
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view one = text.substr(begin, end - begin);
-    if (one != "xml" && one != "logs" && one != "rpc") {
+    if (std::find(kProtocols.begin(), kProtocols.end(), one) == kProtocols.end()) {
       return "must be xml, logs, rpc or some of them, apart by commas without spaces";
     }
     named = true;

@@ -28,6 +28,17 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+bool list_has(std::string_view list, std::string_view entry) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    if (list.substr(0, end) == entry) {
+      return true;
+    }
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return false;
+}
+
 std::string quotable_text(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string quotable;

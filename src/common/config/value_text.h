@@ -30,6 +30,9 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
 // The number of `unit`s: "60", "0.25".
 std::string duration_text(std::chrono::milliseconds duration, std::chrono::milliseconds unit);
 
+// Whether a list with commas has this entry.
+bool list_has(std::string_view list, std::string_view entry);
+
 // For a complaint, which is a line: control characters as \x0a, the rest as it is.
 std::string quotable_text(std::string_view text);
 
