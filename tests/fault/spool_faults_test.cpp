@@ -227,8 +227,11 @@ TEST_CASE("d17_egress_goes_on_with_a_full_disk_and_frees_space") {
     REQUIRE(rig.give(SealNow{}).ok());
   }
   const std::uint64_t used = rig.spool->measure()->bytes;
-  world.filesystem.set_capacity(used);  // not a byte left, for a SEAL record neither
+  // Not a byte left, for a SEAL record neither: each gets a side seal, out of the reserve.
+  world.filesystem.set_capacity(used);
+  world.filesystem.fail({.op = Op::write, .times = 1000, .code = ENOSPC, .path_has = ".wal"});
   REQUIRE(rig.egress().ok());
+  world.filesystem.clear_faults();
   world.clock.advance(std::chrono::seconds(2));
   REQUIRE(rig.egress().ok());
   CHECK(stored_events(world) == sent);

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import evidence
 import harness
@@ -168,10 +169,10 @@ def test_d5_a_sync_that_takes_seconds_makes_acks_wait_and_nothing_else(scratch):
     server = scratch.server(**store.settings())
     log = inject(scratch, server, "fdatasync:delay_enter=3000000:when=3+")
     server.start()
-    record = scratch.path / "record"
+    records = [scratch.path / f"record-{i}" for i in range(3)]
     # For a second: all at once may be durable before the third sync.
     load = harness.start_load(server.port, "--count", 2000, "--rate", 2000, "--connections", 8,
-                              record=record)
+                              record=records[0])
     answers = []
 
     def load_ended():
@@ -181,8 +182,18 @@ def test_d5_a_sync_that_takes_seconds_makes_acks_wait_and_nothing_else(scratch):
     assert load.returncode == 0, load.stdout.read()
     assert injected(log) > 0, "no sync was slow"
     assert set(answers) == {200} and len(answers) > 20, (len(answers), set(answers))
+    # Each has a sync behind it, so the last one's is the third or a later one; none is under way.
+    for number, record in enumerate(records[1:]):
+        harness.wait_for(lambda due=2000 + number: events_durable(server) == due, "the sync before")
+        begin = time.monotonic()
+        server.load("--count", 1, record=record)
+    assert time.monotonic() - begin > 2.9, "acknowledged before it was synced"
     server.stop(seconds=600)
-    evidence.assert_same(evidence.read_record(record), evidence.stored_events(store.objects))
+    evidence.assert_same(evidence.read_record(*records), evidence.stored_events(store.objects))
+
+
+def events_durable(server):
+    return server.status()["books"]["xml"]["events_durable"]
 
 
 def check_failing_sync(scratch, fault, **settings):

@@ -28,8 +28,9 @@ struct SharedSpool {
   }
   void fill(Stream stream, std::uint64_t bytes) {
     const Path path = Path("/shared") / std::string(to_string(stream)) / "filled";
-    auto file = filesystem.open(path, OpenMode::create_new);
+    auto file = filesystem.open(path, OpenMode::create_or_open);
     REQUIRE(file);
+    REQUIRE((*file)->truncate(0).ok());
     const std::vector<std::byte> content(bytes);
     REQUIRE(write_all(**file, std::vector{std::span<const std::byte>(content)}, 0));
   }
@@ -97,4 +98,23 @@ TEST_CASE("a_disk_without_room_for_the_reserve_is_not_written_full_at_each_turn"
   watch.look(0);
   CHECK(filesystem.count(FaultFilesystem::Op::open, name) == before + 2);
   CHECK(filesystem.info("/other/RESERVE")->bytes == kMiB);
+}
+
+TEST_CASE("d13_between_the_watermarks_reading_stays_stopped_and_goes_on_as_it_was") {
+  SharedSpool shared;
+  DiskWatch watch(
+      *shared.spool, shared.clock, shared.conditions, shared.pause,
+      {.bytes_max = 20 * kMiB, .other = {}});  // 16 MiB are low, 19 MiB high; a reserve is in it
+  const auto stopped_with = [&](std::uint64_t mebibytes) {
+    shared.fill(Stream::xml, mebibytes * kMiB);
+    shared.clock.advance(std::chrono::seconds(1));
+    watch.look(0);
+    CHECK(shared.conditions.ready() == !shared.pause.load());
+    return shared.pause.load();
+  };
+  CHECK_FALSE(stopped_with(16));
+  CHECK(stopped_with(19));
+  CHECK(stopped_with(16));
+  CHECK_FALSE(stopped_with(10));
+  CHECK_FALSE(stopped_with(16));
 }
