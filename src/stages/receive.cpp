@@ -309,18 +309,20 @@ void Receiver::stall(Feed& feed, Stall why) {
 void Receiver::resume_stalled() {
   woken_.store(false);
   release_privilege();
-  // Each is looked at once; those that stay stalled keep their order.
-  for (std::size_t looks = stalled_.size(); looks > 0; --looks) {
-    const ConnectionId id = stalled_.front();
-    stalled_.pop_front();
+  // Each is looked at once. Those that get nothing keep their order, before those that are served
+  // and wait again: else one that floods would take whatever memory comes back.
+  std::deque<ConnectionId> unserved;
+  for (const ConnectionId id : std::exchange(stalled_, {})) {
     const auto found = feeds_.find(id);
     if (found != feeds_.end() && !resume(found->second)) {
-      stalled_.push_back(id);
+      unserved.push_back(id);
     }
   }
+  stalled_.insert(stalled_.begin(), unserved.begin(), unserved.end());
 }
 
-// True when the feed is stalled no more, stalled anew (and in the line again), or gone.
+// True when the feed is stalled no more, stalled anew after it was served (and in the line again),
+// or gone.
 bool Receiver::resume(Feed& feed) {
   switch (feed.stall) {
     case Stall::lane:
@@ -357,10 +359,15 @@ bool Receiver::resume(Feed& feed) {
     case Stall::none:
       break;
   }
-  feed.stall = Stall::none;
+  const bool wants_memory = std::exchange(feed.stall, Stall::none) == Stall::memory;
   if (feed.end == ConnectionEnd::open) {
+    const std::uint64_t bytes_before = feed.bytes;
     watch(feed);
     read_turn(feed);
+    if (wants_memory && feed.stall == Stall::memory && feed.bytes == bytes_before) {
+      stalled_.pop_back();  // where read_turn has just put it
+      return false;
+    }
   }
   return true;
 }

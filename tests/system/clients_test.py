@@ -1,6 +1,5 @@
 """Clients beside each other: one that floods, one that sends again."""
 import hashlib
-import time
 
 import evidence
 import harness
@@ -9,21 +8,26 @@ SAMPLE = harness.SAMPLE.read_bytes()
 
 
 def test_n7_one_client_that_floods_does_not_starve_the_others(scratch):
-    server = scratch.server(RECEIVE_THREADS=1, FRAME_THREADS=1, MEMORY_MAX_BYTES="16MiB").start()
+    memory_mib = 16
+    server = scratch.server(RECEIVE_THREADS=1, FRAME_THREADS=1,
+                            MEMORY_MAX_BYTES=f"{memory_mib}MiB").start()
+
+    def mib_received():
+        return server.status()["books"]["xml"]["bytes_received"] >> 20
     flood = harness.start_load(server.port, "--seconds", 600, "--connections", 1)
-    harness.wait_for(lambda: server.status()["books"]["xml"]["bytes_received"] > 10 << 20, "a flood")
-    waits = []
+    harness.wait_for(lambda: mib_received() > 10, "a flood")
+    passed_by = []  # of the flood, while one of the others waited for its FIN
     for _ in range(15):
-        begin = time.monotonic()
+        before = mib_received()
         server.send(SAMPLE)
-        waits.append(time.monotonic() - begin)
+        passed_by.append(mib_received() - before)
     assert flood.poll() is None, "the flood ended"
     flood.terminate()
     flood.communicate(timeout=harness.DEADLINE_SECONDS)
-    flooded = server.status()["books"]["xml"]["bytes_received"]
-    print(f"the longest wait {max(waits):.3f} s, {flooded / (1 << 20):.0f} MiB of the one that floods")
-    assert flooded > 1000 * 15 * len(SAMPLE), "it was no flood"
-    assert max(waits) < 5, f"a client waited {max(waits)} s"
+    print(f"MiB of the flood while each waited: {passed_by}")
+    assert mib_received() > 2 * memory_mib, "it was no flood"
+    # What lay before it in memory, and what one turn, one sync and we ourselves let by.
+    assert max(passed_by) < 4 * memory_mib, f"{passed_by} MiB of the flood before one that waited"
     server.stop()
     bodies = [path.read_bytes() for path in evidence.data_objects(server.objects).values()]
     assert sum(body.count(b"38901f4a95d14013") for body in bodies) == 15

@@ -130,6 +130,7 @@ def test_p13_sigterm_on_a_full_disk_ends_in_time(scratch):
     assert server.wait(60) == 0, server.log_tail()
     load.wait(harness.DEADLINE_SECONDS)
     store.control("clear")
+    server.settings["DRAIN_TIMEOUT"] = harness.DEADLINE_SECONDS
     server.start()
     server.stop()
     evidence.assert_delivered(store, record, acknowledged_only=True)

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <thread>
 
 #include "receive_rig.h"
@@ -170,6 +171,41 @@ TEST_CASE("p4_memory_that_the_machine_cannot_give_is_waited_for") {
   CHECK(running.ingest.bytes_used() == 0);
   CHECK(running.books.connections_closed.load() == 0);
 #endif
+}
+
+TEST_CASE("n7_memory_that_comes_back_goes_to_who_has_waited_for_it_longest") {
+  constexpr std::size_t kRead = 16 * kKiB;  // less than the socket holds
+  Running::Setup setup;
+  setup.ingest_bytes = 4 * kRead;  // two reads, each with what Frame may copy of it
+  setup.receiver.slab_bytes = kRead;
+  setup.receiver.read_bytes_max = kRead;
+  Running running(setup);
+  auto flood = running.client();
+  auto other = running.client();
+  std::jthread sender([&] { (void)flood.send(std::string(256 * kRead, 'f')); });
+  std::deque<Chunk> unframed;
+  const auto take = [&] {
+    auto chunk = running.next();
+    REQUIRE(chunk);
+    unframed.push_back(std::move(*chunk));
+    return unframed.back().connection->id;
+  };
+  const ConnectionId flooding = take();
+  CHECK(take() == flooding);
+  REQUIRE(other.send("o"));
+  running.turn_of_nobody();  // both wait for memory, the flood first
+  std::size_t served_before = 0;
+  for (;; ++served_before) {
+    REQUIRE(served_before < 10);
+    unframed.pop_front();
+    if (take() != flooding) {
+      break;
+    }
+  }
+  CHECK(served_before <= 1);
+  running.lane.queue.cancel();
+  unframed.clear();
+  flood.reset();
 }
 
 TEST_CASE("n7_a_turn_takes_no_more_of_a_flood_than_its_share") {
