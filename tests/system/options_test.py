@@ -554,9 +554,13 @@ def check_spool_max_bytes(scratch):
                             **store.settings()).start()
     store.control("fault", **DOWN)
     load = harness.start_load(server.port, "--count", 30_000, record=scratch.path / "record")
-    harness.wait_for(lambda: not server.ready(), "/ready says 503 at the high watermark")
-    used = sum(path.stat().st_size for path in server.spool.rglob("*") if path.is_file())
-    assert 12 << 20 < used < 24 << 20, f"{used} bytes in the spool"
+
+    def is_full():
+        # It may have stopped before, for the room that segments had allocated before they were cut.
+        used = sum(path.stat().st_size for path in server.spool.rglob("*") if path.is_file())
+        assert used < 24 << 20, f"{used} bytes in the spool"
+        return used > 12 << 20 and not server.ready()
+    harness.wait_for(is_full, "/ready says 503 at the high watermark")
     assert load.poll() is None, "reading did not stop"
     store.control("clear")
     assert load.wait(harness.DEADLINE_SECONDS) == 0, "reading did not go on"

@@ -245,7 +245,9 @@ std::optional<SegmentSummary> decode_seal_record(std::span<const std::byte> byte
   summary.first_received_at = wall_time(load_le<std::int64_t>(at + 40));
   summary.last_received_at = wall_time(load_le<std::int64_t>(at + 48));
   std::memcpy(summary.digest.data(), at + 56, summary.digest.size());
-  return summary.end == offset ? std::optional(summary) : std::nullopt;
+  // Records take room; a seal that is all there is and speaks of some is not one of ours.
+  const bool has_room = summary.records == 0 || offset > kRecordsBegin;
+  return summary.end == offset && has_room ? std::optional(summary) : std::nullopt;
 }
 
 }  // namespace sluice
