@@ -86,7 +86,7 @@ class Spooler {
   void count_durable();
   Status write_log();
   Status sync_log();
-  void reopen_log();
+  void reopen_log() const;
   Status note_trouble(const Error& error, const Path& where);
   void end_trouble();
   void release_replies(bool durable);

@@ -39,7 +39,7 @@ Status Spooler::sync_log() {
   return links_.log->sync(sequence_of(current_->id.num, 0) + current_->writer.pieces());
 }
 
-void Spooler::reopen_log() {
+void Spooler::reopen_log() const {
   if (links_.log == nullptr) {
     return;
   }
