@@ -67,6 +67,9 @@ Status BatchMaker::finish() {
     batch_.first_byte_at = links_.chunk.received_at;
   }
   if (!batch_.pieces.empty() || !batch_.replies.empty() || batch_.end != ConnectionEnd::open) {
+    if (links_.chunk.connection->protocol == Protocol::xml) {
+      batch_.in_flight = std::move(links_.chunk.in_flight);  // until all of it is written
+    }
     if (Status status = send(); !status) {
       return status;
     }

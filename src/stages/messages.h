@@ -77,8 +77,8 @@ struct Connection {
   std::atomic<std::uint64_t> bytes_framing{0};
   // Written by Frame: Receive closes the connection (reset) when it sees it.
   std::atomic<bool> refuse{false};
-  // Of chunks that Receive made and that are neither framed nor, of those that get replies,
-  // answered; as InFlight counts them.
+  // Of chunks that Receive made and that are neither framed nor, of those that end something,
+  // durable, of logs and rpc answered; as InFlight counts them.
   std::atomic<std::uint64_t> bytes_in_flight{0};
   // Written by Frame, for the log and the books.
   std::atomic<std::uint64_t> events{0};
@@ -136,7 +136,9 @@ struct Chunk {
   Charge carry;
   WallTime received_at{};
   ConnectionEnd end = ConnectionEnd::open;
-  InFlight in_flight;  // goes on with the first batch that has replies; of rpc with the last reply
+  // Goes on with the first batch that has replies, of xml with the last batch; of rpc with the last
+  // reply.
+  InFlight in_flight;
 };
 
 // Frame -> Spool. Whole pieces of one connection, in order; or only its end.
@@ -152,7 +154,7 @@ struct Batch {
   // those between that are not kept.
   std::string replies;
   Charge replies_charge;  // for it, also when it is a Reply
-  InFlight in_flight;     // with replies
+  InFlight in_flight;     // with replies, and of xml
 };
 
 // A request to Spool: seal what there is now. `drain`: and do not begin another segment.

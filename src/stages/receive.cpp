@@ -158,13 +158,14 @@ bool Receiver::is_answered_enough(const Feed& feed) const {
           feed.connection->bytes_in_flight.load() < options_.bytes_in_flight_max);
 }
 
-void Receiver::read_turn(Feed& feed) {
+void Receiver::read_turn(Feed& feed, Turn turn) {
   std::size_t left = options_.read_bytes_per_turn;
   while (left > 0 && feed.end == ConnectionEnd::open && feed.stall == Stall::none) {
     if (!may_read(feed)) {
       return;
     }
-    auto room = make_room(feed);
+    const bool others_first = turn == Turn::new_reader && memory_waiters_ > 0;
+    auto room = others_first ? std::nullopt : make_room(feed);
     if (!room) {
       return stall(feed, Stall::memory);
     }
@@ -302,15 +303,22 @@ void Receiver::stall(Feed& feed, Stall why) {
   if (feed.stall == Stall::none) {
     stalled_.push_back(feed.connection->id);
   }
-  feed.stall = why;
+  set_stall(feed, why);
   watch(feed);
+}
+
+void Receiver::set_stall(Feed& feed, Stall why) {
+  memory_waiters_ -= feed.stall == Stall::memory ? 1 : 0;
+  memory_waiters_ += why == Stall::memory ? 1 : 0;
+  feed.stall = why;
 }
 
 void Receiver::resume_stalled() {
   woken_.store(false);
   release_privilege();
   // Each is looked at once. Those that get nothing keep their order, before those that are served
-  // and wait again: else one that floods would take whatever memory comes back.
+  // and wait again, and who did not wait yet comes last (read_turn): else one that floods would
+  // take whatever memory comes back.
   std::deque<ConnectionId> unserved;
   for (const ConnectionId id : std::exchange(stalled_, {})) {
     const auto found = feeds_.find(id);
@@ -359,12 +367,13 @@ bool Receiver::resume(Feed& feed) {
     case Stall::none:
       break;
   }
-  const bool wants_memory = std::exchange(feed.stall, Stall::none) == Stall::memory;
+  const bool in_line = feed.stall == Stall::memory;
+  set_stall(feed, Stall::none);
   if (feed.end == ConnectionEnd::open) {
     const std::uint64_t bytes_before = feed.bytes;
     watch(feed);
-    read_turn(feed);
-    if (wants_memory && feed.stall == Stall::memory && feed.bytes == bytes_before) {
+    read_turn(feed, in_line ? Turn::in_line : Turn::new_reader);
+    if (in_line && feed.stall == Stall::memory && feed.bytes == bytes_before) {
       stalled_.pop_back();  // where read_turn has just put it
       return false;
     }

@@ -139,7 +139,9 @@ class Receiver {
   // receive.cpp
   void serve(const EventPoller::Event& event);
   void serve(Feed& feed, const EventPoller::Event& event);
-  void read_turn(Feed& feed);
+  // Who takes memory that others wait for: who stands in their line.
+  enum class Turn : std::uint8_t { new_reader, in_line };
+  void read_turn(Feed& feed, Turn turn = Turn::new_reader);
   bool may_read(Feed& feed);
   bool is_tls_on_plain(Feed& feed, std::span<const std::byte> bytes);
   // A place to read into, with the charge for what Frame may copy of it.
@@ -157,6 +159,7 @@ class Receiver {
   void end_feed(Feed& feed, ConnectionEnd end, std::string_view reason = {});
   void end_refused(Feed& feed);
   void stall(Feed& feed, Stall why);
+  void set_stall(Feed& feed, Stall why);
   void resume_stalled();
   bool resume(Feed& feed);
   [[nodiscard]] bool is_answered_enough(const Feed& feed) const;
@@ -185,9 +188,11 @@ class Receiver {
   EventPoller poller_;
   std::unordered_map<ConnectionId, Feed> feeds_;
   std::deque<ConnectionId> stalled_;
+  std::size_t memory_waiters_ = 0;  // of them, with Stall::memory
   std::atomic<bool> woken_{false};
   Buffer slab_;  // the part that is not used yet
   ConnectionId privileged_here_ = 0;
+  std::uint64_t privileged_pieces_ = 0;  // what it had ended when it was given the privilege
   MonotonicTime swept_at_{};
   std::optional<MonotonicTime> accept_paused_until_;
 };

@@ -114,6 +114,7 @@ void Receiver::close_feed(Feed& feed, Ending ending) {
 }
 
 void Receiver::forget(Feed& feed) {
+  set_stall(feed, Stall::none);
   shared_.limits.close(feed.counted_as, shared_.clock.now());
   shared_.books.connections_closed.fetch_add(1, std::memory_order_relaxed);
   feeds_.erase(feed.connection->id);
@@ -220,7 +221,13 @@ void Receiver::end_all_feeds() {
 
 void Receiver::reset_all_feeds() {
   while (!feeds_.empty()) {
-    close_feed(feeds_.begin()->second, {ConnectionEnd::shutdown, false});
+    Feed& feed = feeds_.begin()->second;
+    if (feed.stall == Stall::last_replies) {  // its FIN was sent: the kernel sees to the rest
+      feed.socket.close_with_fin();
+      close_feed(feed, *feed.closing);
+    } else {
+      close_feed(feed, {ConnectionEnd::shutdown, false});
+    }
   }
   privileged_here_ = 0;
 }

@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::size_t kReadBytesMin = 16 * kKiB;
 
+// Whatever became of them.
+std::uint64_t pieces_ended(const Connection& connection) {
+  return connection.events.load() + connection.malformed.load() + connection.refused.load();
+}
+
 }  // namespace
 
 // The machine may have less memory than the budget: that is waited for as room in the budget is.
@@ -46,6 +51,13 @@ std::optional<Receiver::Room> Receiver::make_privileged_room(const Feed& feed) {
   if (holder != 0 && holder != id) {
     return std::nullopt;
   }
+  // Of one event. Once that has ended, what it took comes back by itself, to those who wait; it
+  // begins with another where nothing is on the way any more.
+  const std::uint64_t pieces = pieces_ended(*feed.connection);
+  if (holder == id && pieces != privileged_pieces_ &&
+      feed.connection->bytes_in_flight.load() != 0) {
+    return std::nullopt;
+  }
   const std::size_t bytes = options_.privileged_read_bytes;
   // Both at once, and before the privilege: whatever is given back here wakes those who wait, us
   // among them, for ever.
@@ -57,6 +69,8 @@ std::optional<Receiver::Room> Receiver::make_privileged_room(const Feed& feed) {
     return std::nullopt;  // another thread's connection was faster
   }
   privileged_here_ = id;
+  privileged_pieces_ =
+      holder == 0 || feed.connection->bytes_in_flight.load() == 0 ? pieces : privileged_pieces_;
   Charge carry = charge->split(carry_bytes(bytes));
   return Room{Buffer::allocate(bytes, std::move(*charge)), std::move(carry), false};
 }
@@ -68,7 +82,9 @@ void Receiver::release_privilege() {
   const auto found = feeds_.find(privileged_here_);
   if (found != feeds_.end()) {
     const Connection& connection = *found->second.connection;
-    if (connection.bytes_in_flight.load() != 0 || connection.bytes_framing.load() != 0) {
+    const bool holds_some =
+        connection.bytes_in_flight.load() != 0 || connection.bytes_framing.load() != 0;
+    if (holds_some && !shared_.ingest.has_whole_reserve()) {
       return;
     }
   }

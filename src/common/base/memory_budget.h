@@ -59,6 +59,11 @@ class MemoryBudget {
   // Always succeeds and may exceed the bound: for what must be done to free memory. Counted.
   [[nodiscard]] Charge charge_anyway(std::size_t bytes);
 
+  // Whether all of the reserve may be had.
+  [[nodiscard]] bool has_whole_reserve() const {
+    return bytes_used() + reserve_bytes_ <= bytes_max_;
+  }
+
   [[nodiscard]] std::size_t bytes_max() const { return bytes_max_; }
   [[nodiscard]] std::size_t bytes_used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t bytes_peak() const { return peak_.load(std::memory_order_relaxed); }

@@ -108,10 +108,10 @@ void check_tls(const Config& config, std::vector<std::string>& complaints) {
 
 void warn_of_unused_tls(const Config& config, std::vector<std::string>& warnings) {
   for (const std::string_view protocol : kProtocols) {
-    const SettingValue* cert = config.of_listener(protocol, kCert.name);
-    if (cert != nullptr && !cert->value.empty() && config.serves(protocol) &&
+    const SettingValue* own = first_of_listener(config, protocol);
+    if (own != nullptr && !config.tls_of(protocol).cert.empty() && config.serves(protocol) &&
         !config.speaks_tls(protocol)) {
-      warnings.push_back(cert->name + " has no effect: TLS_PROTOCOLS does not name " +
+      warnings.push_back(own->name + " has no effect: TLS_PROTOCOLS does not name " +
                          std::string(protocol));
     }
   }

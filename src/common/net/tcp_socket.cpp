@@ -1,6 +1,8 @@
 #include "common/net/tcp_socket.h"
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -72,7 +74,14 @@ void TcpSocket::send_fin() { (void)::shutdown(fd_.get(), SHUT_WR); }
 
 bool TcpSocket::is_all_taken() const {
   int bytes = 0;
-  return ::ioctl(fd_.get(), SIOCOUTQ, &bytes) != 0 || bytes == 0;
+  if (::ioctl(fd_.get(), SIOCOUTQ, &bytes) != 0 || bytes == 0) {
+    return true;
+  }
+  // After a reset the count stays as it was.
+  tcp_info info{};
+  socklen_t info_bytes = sizeof info;
+  return ::getsockopt(fd_.get(), IPPROTO_TCP, TCP_INFO, &info, &info_bytes) == 0 &&
+         info.tcpi_state == TCP_CLOSE;
 }
 
 void TcpSocket::close_with_fin() {

@@ -24,11 +24,11 @@ struct WriteOutcome {
   std::size_t bytes = 0;  // may be fewer than were given
 };
 
-// An accepted connection. Thread-compatible. Until close_with_fin() every end of it is a reset,
-// also the one that the kernel makes when this process is killed: else a peer that has said FIN
-// would read a FIN, and take that for an acknowledgement.
-// A unix socket has no reset: unless bytes of the peer's were left unread, it reads a plain end
-// whichever way this was closed, so an end there acknowledges nothing.
+// An accepted connection. Thread-compatible. Until send_fin() or close_with_fin() every end of it
+// is a reset, also the one that the kernel makes when this process is killed: else a peer that has
+// said FIN would read a FIN, and take that for an acknowledgement. A unix socket has no reset:
+// unless bytes of the peer's were left unread, it reads a plain end whichever way this was closed,
+// so an end there acknowledges nothing.
 class TcpSocket {
  public:
   TcpSocket() = default;
@@ -46,8 +46,8 @@ class TcpSocket {
   WriteOutcome write(std::span<const std::span<const std::byte>> parts);
   // FIN; nothing is written after it.
   void send_fin();
-  // Whether the peer's kernel has all that was written, and the FIN; of a unix socket, whether the
-  // peer has read it.
+  // Whether the peer's kernel has all that was written, and the FIN, or is gone; of a unix socket,
+  // whether the peer has read it.
   [[nodiscard]] bool is_all_taken() const;
   // FIN, if it was not sent, provided that all of the peer's bytes and its FIN were read (else the
   // kernel makes it RST, which may overtake what was written).

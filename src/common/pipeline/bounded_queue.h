@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -30,7 +31,8 @@ class BoundedQueue {
   BoundedQueue(const BoundedQueue&) = delete;
   BoundedQueue& operator=(const BoundedQueue&) = delete;
 
-  // Blocks while full. False when closed or cancelled: the item is dropped with its charge.
+  // Blocks while full. False when closed or cancelled: the item is dropped with its charge. Throws
+  // std::bad_alloc, as try_push.
   bool push(T item) {
     slots_.wait();
     return enqueue_with_slot(item);
@@ -124,7 +126,11 @@ class BoundedQueue {
       available_.signal();  // the last consumer may have seen our count: let it look again
       return false;
     }
-    items_.enqueue(std::move(item));
+    if (!items_.enqueue(std::move(item))) {  // untouched: there is no memory for it
+      count_.fetch_sub(1);
+      slots_.signal();
+      throw std::bad_alloc();
+    }
     available_.signal();
     if (on_item_) {
       on_item_();

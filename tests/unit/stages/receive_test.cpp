@@ -208,6 +208,39 @@ TEST_CASE("n7_memory_that_comes_back_goes_to_who_has_waited_for_it_longest") {
   flood.reset();
 }
 
+TEST_CASE("n7_the_last_of_the_memory_is_for_one_event_and_not_for_those_behind_it") {
+  constexpr std::size_t kRead = 16 * kKiB;
+  Running::Setup setup;
+  setup.ingest_bytes = 8 * kRead;  // two reads of anybody, and two of who is privileged
+  setup.reserve_bytes = 4 * kRead;
+  setup.receiver.slab_bytes = kRead;
+  setup.receiver.read_bytes_max = kRead;
+  setup.receiver.privileged_read_bytes = kRead;
+  Running running(setup);
+  auto flood = running.client();
+  std::jthread sender([&] { (void)flood.send(std::string(256 * kRead, 'f')); });
+  std::deque<Chunk> unwritten;
+  for (int i = 0; i < 4; ++i) {
+    auto chunk = running.next();
+    REQUIRE(chunk);
+    unwritten.push_back(std::move(*chunk));
+  }
+  const ConnectionPtr flooding = unwritten.front().connection;
+  // Inside of its event what comes back is for it.
+  unwritten.pop_back();
+  auto more = running.next();
+  REQUIRE(more);
+  unwritten.push_back(std::move(*more));
+  flooding->events = 1;
+  unwritten.pop_back();
+  CHECK_FALSE(running.next_within(200ms));
+  // Once all of it is written it may begin with another, or has it back from what is anybody's.
+  unwritten.clear();
+  CHECK(running.next());
+  running.lane.queue.cancel();
+  flood.reset();
+}
+
 TEST_CASE("n7_a_turn_takes_no_more_of_a_flood_than_its_share") {
   Running::Setup setup;
   setup.receiver.read_bytes_max = 4 * kKiB;
